@@ -1,0 +1,25 @@
+"""The errors of `allocator`.
+
+    AllocatorError
+    ├── InvalidRequest       an unknown method, parameter or value
+    ├── InfeasibleBudget     no plan has this budget; the message gives the range that is feasible
+    └── PlanMismatch         a plan does not fit the model it is matched with
+
+Every message is one line that names the thing, the cause and the next step.
+"""
+
+
+class AllocatorError(Exception):
+    """Base class of every error that `allocator` raises on purpose."""
+
+
+class InvalidRequest(AllocatorError):
+    """An unknown method, parameter or value."""
+
+
+class InfeasibleBudget(AllocatorError):
+    """No plan has this budget."""
+
+
+class PlanMismatch(AllocatorError):
+    """A plan does not fit the model it is matched with."""

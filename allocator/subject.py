@@ -1,0 +1,158 @@
+"""What a plan is made for: an analysis, an outline, or bare scores, as layers with modules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from allocator.errors import InvalidRequest
+from allocator.options import PlanOptions
+from allocator.plan import Values
+from analyzer.outline import Module, Outline, Skipped, Stack, left_out, modules_of
+from analyzer.report import Analysis, MatrixResult, fit_warnings, mean_value
+from analyzer.selection import AnyMatrix, choose_stacks, keep_modules, select
+
+Scores = Sequence[float]
+SCORE_STACK = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One block to adapt, with its modules and, where known, its value."""
+
+    stack: str
+    layer: int
+    modules: tuple[Module, ...]
+    value: float | None = None
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a plan is made for."""
+
+    layers: tuple[Layer, ...]
+    values: Values
+    stacks: tuple[Stack, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    model: str | None = None
+    revision: str | None = None
+    model_type: str | None = None
+    matrices: tuple[MatrixResult, ...] = ()
+
+    def module_values(self, options: PlanOptions) -> list[float]:
+        """The alpha of every module, over all layers in order. Raises AnalyzerError."""
+        by_name = {matrix.name: matrix for matrix in self.matrices}
+        return [
+            mean_value(
+                [by_name[name] for name in module.matrices],
+                f"{module.name} in layer {module.layer} of {module.stack}",
+                options.estimator,
+                options.aspect,
+                options.weighting,
+            ).alpha
+            for layer in self.layers
+            for module in layer.modules
+        ]
+
+
+def subject_of(
+    given: Analysis | Outline | Scores, options: PlanOptions, wants_values: bool
+) -> Subject:
+    """The layers to adapt. Raises InvalidRequest, or AnalyzerError for stacks, modules and fits."""
+    if isinstance(given, Analysis):
+        return _from_analysis(given, options, wants_values)
+    if isinstance(given, Outline):
+        if wants_values:
+            raise InvalidRequest(
+                f"method {options.method} needs alphas; analyse the model first, "
+                "or use uniform or mola"
+            )
+        return _from_outline(given, options)
+    return _from_scores(given, options)
+
+
+def _from_analysis(analysis: Analysis, options: PlanOptions, wants_values: bool) -> Subject:
+    stacks = choose_stacks(analysis.model, analysis.stacks, options.stack)
+    matrices = [
+        matrix
+        for matrix in analysis.matrices
+        if matrix.role == "adaptable" and matrix.stack in stacks
+    ]
+    if options.modules:
+        matrices = keep_modules(matrices, options.modules)
+    layers = []
+    for layer, block in _blocks(matrices):
+        if wants_values:
+            value = mean_value(
+                block,
+                f"layer {layer.layer} of {layer.stack}",
+                options.estimator,
+                options.aspect,
+                options.weighting,
+            )
+            layer = Layer(
+                layer.stack, layer.layer, layer.modules, value.alpha, value.nominal_standard_error
+            )
+        layers.append(layer)
+    return Subject(
+        layers=tuple(layers),
+        values="alpha" if wants_values else "none",
+        stacks=analysis.stacks,
+        skipped=analysis.skipped,
+        warnings=tuple(_warnings(analysis, matrices, options, wants_values)),
+        weights=analysis.weights,
+        model=analysis.model,
+        revision=analysis.revision,
+        model_type=analysis.model_type,
+        matrices=tuple(matrices),
+    )
+
+
+def _warnings(
+    analysis: Analysis, matrices: Sequence[MatrixResult], options: PlanOptions, by_alpha: bool
+) -> list[str]:
+    """The analysis's warnings, those on fits taken from this plan's estimator and matrices."""
+    own = set(fit_warnings(analysis.matrices, analysis.settings.estimator))
+    others = [warning for warning in analysis.warnings if warning not in own]
+    return others + (fit_warnings(matrices, options.estimator) if by_alpha else [])
+
+
+def _from_outline(outline: Outline, options: PlanOptions) -> Subject:
+    matrices = select(outline, scope="adaptable", stack=options.stack, modules=options.modules)
+    return Subject(
+        layers=tuple(layer for layer, _ in _blocks(matrices)),
+        values="none",
+        stacks=outline.stacks,
+        skipped=left_out(outline, matrices),
+        warnings=outline.warnings,
+        weights=outline.weights,
+        model=outline.model,
+        revision=outline.revision,
+        model_type=outline.model_type,
+    )
+
+
+def _from_scores(scores: Scores, options: PlanOptions) -> Subject:
+    if options.modules or options.per_module or options.stack:
+        raise InvalidRequest(
+            "scores say nothing of modules or stacks; plan from a model for --modules, "
+            "--per-module and --stack"
+        )
+    if len(scores) == 0:
+        raise InvalidRequest("the list of scores is empty; give one number for each layer")
+    layers = tuple(
+        Layer(SCORE_STACK, layer, (), float(score)) for layer, score in enumerate(scores)
+    )
+    return Subject(layers=layers, values="score")
+
+
+def _blocks(matrices: Sequence[AnyMatrix]) -> list[tuple[Layer, list[AnyMatrix]]]:
+    groups: dict[tuple[str, int], list[AnyMatrix]] = {}
+    for matrix in matrices:
+        if matrix.stack is not None and matrix.layer is not None:
+            groups.setdefault((matrix.stack, matrix.layer), []).append(matrix)
+    return [
+        (Layer(stack, layer, tuple(modules_of(block))), block)
+        for (stack, layer), block in groups.items()
+    ]

@@ -1,0 +1,95 @@
+"""What a model's config.json says of its shape, under one set of names."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from analyzer.errors import UnreadableFile
+
+MAX_CONFIG_BYTES = 1_000_000
+_NESTED_TEXT = ("text_config", "language_config", "llm_config", "thinker_config")
+
+
+def read_json(raw: bytes, file: str, limit: int) -> dict[str, Any]:
+    """Parse a JSON object of at most `limit` bytes; UnreadableFile where it is none."""
+    try:
+        if len(raw) > limit:
+            raise ValueError(f"{len(raw)} bytes, above the limit of {limit}")
+        parsed = json.loads(raw)
+        if not isinstance(parsed, dict):
+            raise ValueError("not a JSON object")
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFile(f"{file} cannot be used: {error}; fetch it again") from error
+    return parsed
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A config.json. Without one (a bare .safetensors file), every question answers None."""
+
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def text(self) -> "Architecture":
+        """The part that describes the language model; the whole where nothing is nested."""
+        for key in _NESTED_TEXT:
+            if isinstance(nested := self.raw.get(key), dict):
+                return Architecture(nested).text
+        return self
+
+    @property
+    def vision(self) -> "Architecture":
+        """The part that describes the vision encoder; the whole where nothing is nested."""
+        nested = self.raw.get("vision_config")
+        return Architecture(nested) if isinstance(nested, dict) else self
+
+    @property
+    def model_type(self) -> str | None:
+        """transformers' name of the architecture."""
+        value = self.raw.get("model_type")
+        return value if isinstance(value, str) else None
+
+    def number(self, *keys: str) -> int | None:
+        """The first of these keys that holds a positive whole number."""
+        for key in keys:
+            value = self.raw.get(key)
+            if type(value) is int and value > 0:
+                return value
+        return None
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """The truth of a key."""
+        return bool(self.raw.get(key, default))
+
+    @property
+    def layers(self) -> int | None:
+        """Number of transformer blocks."""
+        return self.number("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+
+    @property
+    def heads(self) -> int | None:
+        """Number of attention (query) heads."""
+        return self.number("num_attention_heads", "n_head", "n_heads", "num_heads")
+
+    @property
+    def hidden_size(self) -> int | None:
+        """Width of the residual stream."""
+        return self.number("hidden_size", "n_embd", "d_model", "embed_dim")
+
+    @property
+    def is_vision(self) -> bool:
+        """Whether this is a vision encoder on its own."""
+        return "image_size" in self.raw and "vocab_size" not in self.text.raw
+
+    @property
+    def quantisation(self) -> str | None:
+        """The quantisation method that the config declares."""
+        declared = self.raw.get("quantization_config") or self.text.raw.get("quantization_config")
+        if not isinstance(declared, dict):
+            return None
+        method = declared.get("quant_method") or declared.get("quant_algo")
+        if method is None and (declared.get("load_in_4bit") or declared.get("load_in_8bit")):
+            method = "bitsandbytes"
+        return str(method or "an unnamed method")

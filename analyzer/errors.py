@@ -1,0 +1,50 @@
+"""The errors of `analyzer`.
+
+    AnalyzerError
+    ├── InvalidOption        an option, stack, module or device that does not exist
+    ├── ModelNotFound        the model's name or path leads nowhere
+    ├── BadModel             the model's files cannot be used as they are
+    │   ├── UnreadableFile   truncated, not safetensors, or a header that lies
+    │   ├── MissingShard     the index names a file that is not there
+    │   ├── UnsupportedFormat  quantised or pickled weights that cannot be read
+    │   └── NothingToAnalyse no matrix of a transformer block among the tensors
+    └── StoreError           the folder of kept spectra cannot be used
+
+Every message is one line that names the thing, the cause and the next step.
+"""
+
+
+class AnalyzerError(Exception):
+    """Base class of every error that `analyzer` raises on purpose."""
+
+
+class InvalidOption(AnalyzerError):
+    """An option, stack, module or device that does not exist."""
+
+
+class ModelNotFound(AnalyzerError):
+    """The model's name or path leads nowhere."""
+
+
+class BadModel(AnalyzerError):
+    """The model's files cannot be used as they are."""
+
+
+class UnreadableFile(BadModel):
+    """A file is truncated, is not safetensors, or has a header that lies."""
+
+
+class MissingShard(BadModel):
+    """The index names a file that is not there."""
+
+
+class UnsupportedFormat(BadModel):
+    """Quantised or pickled weights that cannot be read."""
+
+
+class NothingToAnalyse(BadModel):
+    """No matrix of a transformer block is among the tensors."""
+
+
+class StoreError(AnalyzerError):
+    """The folder of kept spectra cannot be used."""

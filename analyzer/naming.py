@@ -1,0 +1,110 @@
+"""Tensor and module names: which stack, layer and module they belong to.
+
+One rule for files and live models: the first whole number in a dotted name is the block index,
+what stands before it is the stack's prefix, what follows is the module's suffix.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from analyzer.architecture import Architecture
+from analyzer.errors import BadModel
+
+StackKind = Literal["text", "vision", "audio"]
+
+_VISION = re.compile(r"(^|[._])(vision|visual|vit|image|img|deit|dinov2|clip)", re.IGNORECASE)
+_AUDIO = re.compile(r"(^|[._])(audio|speech|acoustic)", re.IGNORECASE)
+_CONNECTOR = re.compile(
+    r"(^|[._])(merger|projector|connector|resampler|qformer|abstractor|adapter)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockName:
+    """A name inside a block: `model.layers.3.mlp.up_proj` is (model.layers, 3, mlp.up_proj)."""
+
+    prefix: str
+    layer: int
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackName:
+    """A run of blocks: its name for users, what it processes, its prefix, how many layers."""
+
+    name: str
+    kind: StackKind
+    prefix: str
+    layers: int
+
+
+def split_block_name(name: str) -> BlockName | None:
+    """Divide a dotted name at its block index; None where it has none."""
+    parts = name.split(".")
+    for position, part in enumerate(parts):
+        if part.isdecimal() and part.isascii() and 0 < position < len(parts) - 1 and len(part) <= 6:
+            prefix, suffix = ".".join(parts[:position]), ".".join(parts[position + 1 :])
+            return BlockName(prefix, int(part), suffix)
+    return None
+
+
+def find_stacks(modules: Iterable[str], architecture: Architecture) -> dict[str, StackName]:
+    """The stacks among the names of weight-carrying modules, by prefix, in the models' order.
+
+    A prefix is a stack when a module lies inside its numbered parts (`merger.mlp.0` itself is a
+    module, not a block) and when it is not the connector between two stacks. Raises BadModel
+    where a stack lacks a layer.
+    """
+    layers: dict[str, set[int]] = {}
+    for name in modules:
+        block = split_block_name(name)
+        if block is not None and not _CONNECTOR.search(block.prefix):
+            layers.setdefault(block.prefix, set()).add(block.layer)
+    counts = {prefix: _count(prefix, found) for prefix, found in layers.items()}
+    prefixes = sorted(counts, key=lambda prefix: (not prefix.endswith(_ENCODER_ENDS), prefix))
+    kinds = {prefix: _kind(prefix, architecture) for prefix in prefixes}
+    names = _names(prefixes, kinds, architecture)
+    return {
+        prefix: StackName(names[prefix], kinds[prefix], prefix, counts[prefix])
+        for prefix in prefixes
+    }
+
+
+_ENCODER_ENDS = tuple(f"encoder.{container}" for container in ("block", "layers", "layer", "h"))
+
+
+def _count(prefix: str, found: set[int]) -> int:
+    missing = sorted(set(range(max(found) + 1)) - found)
+    if missing:
+        raise BadModel(
+            f"{prefix} has layer {max(found)} but no weights for layer {missing[0]}: "
+            "the checkpoint is incomplete; pass the folder that holds all its files"
+        )
+    return len(found)
+
+
+def _kind(prefix: str, architecture: Architecture) -> StackKind:
+    if _AUDIO.search(prefix):
+        return "audio"
+    if _VISION.search(prefix) or architecture.is_vision:
+        return "vision"
+    return "text"
+
+
+def _names(
+    prefixes: list[str], kinds: Mapping[str, StackKind], architecture: Architecture
+) -> dict[str, str]:
+    sides = {prefix: _side(prefix) for prefix in prefixes if kinds[prefix] == "text"}
+    paired = {"encoder", "decoder"} <= set(sides.values())
+    wanted = {
+        prefix: (sides.get(prefix) if paired else None) or kinds[prefix] for prefix in prefixes
+    }
+    taken = list(wanted.values())
+    return {prefix: name if taken.count(name) == 1 else prefix for prefix, name in wanted.items()}
+
+
+def _side(prefix: str) -> str | None:
+    parts = prefix.split(".")
+    return next((side for side in ("encoder", "decoder") if side in parts), None)

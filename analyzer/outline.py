@@ -1,0 +1,158 @@
+"""The outline: which tensors of a checkpoint are matrices of which layer, from headers alone."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["adaptable", "router", "expert", "outside"]
+StackKind = Literal["text", "vision", "audio"]
+Scope = Literal["adaptable", "blocks", "all"]
+
+
+class Record(BaseModel):
+    """Base of every JSON document: immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Stack(Record):
+    """A run of transformer blocks."""
+
+    name: str = Field(description="text, vision, audio, encoder or decoder; else the prefix")
+    kind: StackKind
+    prefix: str = Field(description="what stands before the block index in tensor names")
+    layers: int
+
+
+class View(Record):
+    """How a matrix is cut from its stored tensor: expert first, then transpose, then rows."""
+
+    expert: int | None = Field(None, description="index along the first of three dimensions")
+    transpose: bool = Field(False, description="stored as in × out")
+    groups: int = Field(1, description="equal groups of rows")
+    start: int = Field(0, description="first row taken from every group")
+    stop: int | None = Field(None, description="row after the last; null takes all")
+
+
+class Matrix(Record):
+    """One 2-D weight, `shape` as out × in."""
+
+    name: str = Field(description="the tensor's name, with #part where it is a part of a tensor")
+    tensor: str
+    file: str
+    dtype: str
+    shape: tuple[int, int]
+    role: Role
+    stack: str | None = None
+    layer: int | None = None
+    module: str | None = Field(None, description="suffix inside the block, as in the file")
+    part: str | None = Field(None, description="q, k, v, gate or up of a fused module")
+    expert: int | None = Field(None, description="index of the expert in a MoE base")
+    view: View = View()
+    bytes: int = Field(description="bytes of the file that this matrix takes")
+
+    @property
+    def eigenvalues(self) -> int:
+        """Number of eigenvalues: the short side."""
+        return min(self.shape)
+
+
+class Skipped(Record):
+    """A tensor that is left out, and why."""
+
+    tensor: str
+    dtype: str
+    shape: tuple[int, ...]
+    code: str
+    reason: str
+
+
+class Module(Record):
+    """What a trainer can wrap: one linear layer; a fused one has several matrices."""
+
+    stack: str
+    layer: int
+    name: str
+    shape: tuple[int, int] = Field(description="out × in of the whole module")
+    matrices: tuple[str, ...]
+
+
+class Outline(Record):
+    """What a checkpoint holds. `tailora.outline/1`."""
+
+    schema_id: Literal["tailora.outline/1"] = Field("tailora.outline/1", alias="schema")
+    model: str
+    revision: str | None = Field(None, description="commit hash; null for local files")
+    model_type: str | None = None
+    quantisation: str | None = Field(None, description="packing of the weights, if any")
+    files: tuple[str, ...] = Field(description="all weight files of the checkpoint")
+    weights: tuple[str, ...] = Field((), description="sorted sha256 of the files, once hashed")
+    stacks: tuple[Stack, ...]
+    matrices: tuple[Matrix, ...]
+    skipped: tuple[Skipped, ...]
+    warnings: tuple[str, ...] = ()
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+    def stack(self, name: str) -> Stack:
+        """The stack of that name."""
+        return next(stack for stack in self.stacks if stack.name == name)
+
+
+def modules_of(matrices: Iterable[Matrix]) -> list[Module]:
+    """The modules that these block matrices make up, in their order.
+
+    A fused module's rows are the sum of its parts' rows.
+    """
+    groups: dict[tuple[str, int, str], list[Matrix]] = {}
+    for matrix in matrices:
+        if matrix.stack is not None and matrix.layer is not None and matrix.module is not None:
+            groups.setdefault((matrix.stack, matrix.layer, matrix.module), []).append(matrix)
+    return [
+        Module(
+            stack=stack,
+            layer=layer,
+            name=name,
+            shape=(sum(part.shape[0] for part in parts), parts[0].shape[1]),
+            matrices=tuple(part.name for part in parts),
+        )
+        for (stack, layer, name), parts in groups.items()
+    ]
+
+
+_LEFT_OUT = {
+    "expert": "expert of a MoE base: analysed, never adapted",
+    "router": "router of a MoE base: analysed, never adapted",
+    "outside": "outside the blocks: read by `analyze --all` only",
+}
+
+
+def left_out(outline: Outline, chosen: Sequence[Matrix]) -> tuple[Skipped, ...]:
+    """Every tensor that contributes nothing when only the `chosen` matrices are read."""
+    used = {matrix.tensor for matrix in chosen}
+    rest = {
+        matrix.tensor: Skipped(
+            tensor=matrix.tensor,
+            dtype=matrix.dtype,
+            shape=matrix.shape,
+            code=matrix.role if matrix.role in _LEFT_OUT else "not_selected",
+            reason=_LEFT_OUT.get(matrix.role, "in a stack or module that was not selected"),
+        )
+        for matrix in outline.matrices
+        if matrix.tensor not in used
+    }
+    return (*outline.skipped, *rest.values())
+
+
+def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """How many tensors each reason leaves out."""
+    return dict(Counter(tensor.reason for tensor in skipped))

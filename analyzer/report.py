@@ -1,0 +1,175 @@
+"""The analysis: what was found in each matrix, and the value of each layer."""
+
+from collections.abc import Iterable, Sequence
+from math import hypot
+from operator import mul
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from analyzer.aspect import Aspect, check_aspect, corrected
+from analyzer.errors import BadModel, InvalidOption
+from analyzer.measures import Measures
+from analyzer.outline import Matrix, Record, Scope, Skipped, Stack
+from analyzer.spectrum import Precision, Solver
+from analyzer.tails import Fit, estimator_named
+
+Weighting = Literal["equal", "parameters"]
+WEIGHTINGS: tuple[Weighting, ...] = ("equal", "parameters")
+
+
+class MatrixResult(Matrix):
+    """A matrix with what its spectrum gave."""
+
+    precision: Precision = Field(description="of the arithmetic behind the eigenvalues")
+    tensor_sha256: str = Field(description="of the bytes that were read for it")
+    fits: dict[str, Fit] = Field(description="by estimator; alphas before any aspect correction")
+    measures: Measures | None
+
+
+class Value(Record):
+    """The mean alpha of a group of matrices."""
+
+    alpha: float
+    nominal_standard_error: float = Field(description="for independent draws; see Fit")
+    matrices: int = Field(description="matrices in the mean")
+    left_out: tuple[str, ...] = Field((), description="matrices without a fit")
+
+
+class LayerValue(Value):
+    """The value of one block: the mean over its adaptable matrices."""
+
+    stack: str
+    layer: int
+
+
+class Settings(Record):
+    """What shaped the numbers."""
+
+    estimator: str
+    aspect: Aspect
+    weighting: Weighting
+    scope: Scope
+    precision: Precision
+    solver: Solver
+
+
+class Provenance(Record):
+    """Where, when and by what the numbers were made; outside every digest."""
+
+    tailora: str
+    torch: str | None = None
+    numerics: int
+    device: str
+    threads: int
+    verified: bool = Field(description="the bytes read belong to files with the given sha256")
+    bytes_read: int
+    spectra_reused: int
+    spectra_solved: int
+    started_at: str
+    seconds: float
+
+
+class Analysis(Record):
+    """What was measured in a model. `tailora.analysis/1`."""
+
+    schema_id: Literal["tailora.analysis/1"] = Field("tailora.analysis/1", alias="schema")
+    model: str
+    revision: str | None
+    model_type: str | None
+    weights: tuple[str, ...] = Field(description="sorted sha256 of the checkpoint's files")
+    settings: Settings
+    stacks: tuple[Stack, ...]
+    layers: tuple[LayerValue, ...]
+    matrices: tuple[MatrixResult, ...]
+    skipped: tuple[Skipped, ...]
+    warnings: tuple[str, ...]
+    provenance: Provenance
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+def block_values(
+    matrices: Iterable[MatrixResult],
+    *,
+    estimator: str = "hill",
+    aspect: Aspect = "none",
+    weighting: Weighting = "equal",
+) -> list[LayerValue]:
+    """The value of each block, in the matrices' order; only adaptable matrices count.
+
+    Raises BadModel where no matrix of a block has a fit, InvalidOption where an option is unknown
+    or the estimator was not run.
+    """
+    blocks: dict[tuple[str, int], list[MatrixResult]] = {}
+    for matrix in matrices:
+        if matrix.role == "adaptable" and matrix.stack is not None and matrix.layer is not None:
+            blocks.setdefault((matrix.stack, matrix.layer), []).append(matrix)
+    values = []
+    for (stack, layer), block in blocks.items():
+        value = mean_value(block, f"layer {layer} of {stack}", estimator, aspect, weighting)
+        values.append(LayerValue(stack=stack, layer=layer, **value.model_dump()))
+    return values
+
+
+def mean_value(
+    group: Sequence[MatrixResult],
+    name: str,
+    estimator: str,
+    aspect: Aspect = "none",
+    weighting: Weighting = "equal",
+) -> Value:
+    """The mean alpha of a group of matrices called `name`, over those whose fit held.
+
+    Weights are equal or the matrices' sizes. Raises like block_values.
+    """
+    estimator_named(estimator)
+    check_aspect(aspect, estimator)
+    if weighting not in WEIGHTINGS:
+        raise InvalidOption(f"weighting {weighting} is unknown; use equal or parameters")
+    fits = [(matrix, corrected(_fit(matrix, estimator), matrix.shape, aspect)) for matrix in group]
+    alphas, errors, weights = [], [], []
+    for matrix, fit in fits:
+        if fit.alpha is not None and fit.nominal_standard_error is not None:
+            alphas.append(fit.alpha)
+            errors.append(fit.nominal_standard_error)
+            weights.append(1 if weighting == "equal" else matrix.shape[0] * matrix.shape[1])
+    if not alphas:
+        reasons = ", ".join(sorted({fit.status for _, fit in fits}))
+        raise BadModel(
+            f"no matrix of {name} has a fit by {estimator} ({reasons}); "
+            "try another estimator, or a method that needs no alphas: uniform or mola"
+        )
+    total = sum(weights)
+    return Value(
+        alpha=sum(map(mul, weights, alphas)) / total,
+        nominal_standard_error=hypot(*map(mul, weights, errors)) / total,
+        matrices=len(alphas),
+        left_out=tuple(matrix.name for matrix, fit in fits if fit.alpha is None),
+    )
+
+
+def _fit(matrix: MatrixResult, estimator: str) -> Fit:
+    fit = matrix.fits.get(estimator)
+    if fit is None or fit.status == "needs_float64":
+        raise InvalidOption(
+            f"the analysis holds no {estimator} fits; analyse again with --estimator {estimator}"
+        )
+    return fit
+
+
+def fit_warnings(matrices: Iterable[MatrixResult], estimator: str) -> list[str]:
+    """One line for each adaptable matrix that no mean can use."""
+    return [
+        f"{matrix.name} is left out of the mean of layer {matrix.layer} of {matrix.stack}: "
+        f"{fit.status}"
+        for matrix in matrices
+        if matrix.role == "adaptable" and (fit := matrix.fits.get(estimator)) and fit.status != "ok"
+    ]

@@ -1,0 +1,274 @@
+"""Build the outline of a checkpoint from its headers."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from analyzer import fused
+from analyzer.architecture import Architecture
+from analyzer.errors import BadModel, NothingToAnalyse
+from analyzer.header import BITS, TensorInfo
+from analyzer.naming import BlockName, StackName, find_stacks, split_block_name
+from analyzer.outline import Matrix, Outline, Role, Skipped, Stack, View
+from analyzer.source import Source
+
+FLOATS = {"F64", "F32", "F16", "BF16"}
+_EMBEDDING = re.compile(r"(^|[._])(embed|wte|wpe|relative_attention_bias|rel_pos)")
+_PACKED = re.compile(
+    r"\.(qweight|qzeros|scales|g_idx|weight_packed|weight_scale\w*|SCB|weight\.(absmax|quant_\w+|"
+    r"nested_\w+)|\w+_(blocks|scales))$"
+)
+_ROUTERS = {"router", "gate", "shared_expert_gate", "gating_network"}
+
+
+def outline(source: Source) -> Outline:
+    """The outline of a source.
+
+    Raises BadModel (or one of its kinds) where the files contradict each other or themselves,
+    NothingToAnalyse where no linear weight lies inside a transformer block.
+    """
+    architecture = source.architecture
+    tensors = {info.name: (file, info) for file in source.files for info in source.tensors(file)}
+    stacks = _stacks(tensors, architecture)
+    scan = _Scan(tensors, stacks, architecture)
+    matrices = [matrix for file, info in tensors.values() for matrix in scan.tensor(file, info)]
+    if not any(matrix.role == "adaptable" for matrix in matrices) and scan.packing is None:
+        raise NothingToAnalyse(
+            f"{source.model} has no linear weight inside a transformer block "
+            f"({len(tensors)} tensors); is it an adapter or another kind of model?"
+        )
+    order = {stack.name: position for position, stack in enumerate(stacks.values())}
+    return Outline(
+        model=source.model,
+        revision=source.revision,
+        model_type=architecture.model_type,
+        quantisation=architecture.quantisation or scan.packing,
+        files=tuple(source.files),
+        stacks=tuple(_stack(stack) for stack in stacks.values()),
+        matrices=tuple(sorted(matrices, key=lambda matrix: _position(matrix, order))),
+        skipped=tuple(scan.skipped),
+        warnings=tuple(scan.warnings),
+    )
+
+
+def _stack(stack: StackName) -> Stack:
+    return Stack(name=stack.name, kind=stack.kind, prefix=stack.prefix, layers=stack.layers)
+
+
+def _position(matrix: Matrix, order: Mapping[str, int]) -> tuple[int, int]:
+    if matrix.stack is None or matrix.layer is None:
+        return len(order), 0
+    return order[matrix.stack], matrix.layer
+
+
+def _stacks(
+    tensors: Mapping[str, tuple[str, TensorInfo]], architecture: Architecture
+) -> dict[str, StackName]:
+    names = [name.rpartition(".")[0] for name, (_, info) in tensors.items() if len(info.shape) >= 2]
+    stacks = find_stacks(names, architecture)
+    declared = architecture.text.layers
+    for prefix, stack in list(stacks.items()):
+        if stack.name != "text" or declared is None:
+            continue
+        if stack.layers < declared:
+            raise BadModel(
+                f"config.json speaks of {declared} layers, but the weights hold "
+                f"{stack.layers}; pass the folder that holds all files of the model"
+            )
+        stacks[prefix] = StackName(stack.name, stack.kind, prefix, declared)
+    return stacks
+
+
+class _Scan:
+    """Sorts tensors into matrices and skipped ones; remembers what it saw on the way."""
+
+    def __init__(
+        self,
+        tensors: Mapping[str, tuple[str, TensorInfo]],
+        stacks: Mapping[str, StackName],
+        architecture: Architecture,
+    ) -> None:
+        self._stacks = stacks
+        self._architecture = architecture
+        shapes = {name: info.shape for name, (_, info) in tensors.items()}
+        self._transposed = fused.stores_transposed(shapes, architecture)
+        self._has_experts = any(_is_expert(name.split(".")) for name in tensors)
+        self._warned: set[str] = set()
+        self.packing: str | None = None
+        self.skipped: list[Skipped] = []
+        self.warnings: list[str] = []
+
+    def tensor(self, file: str, info: TensorInfo) -> Iterator[Matrix]:
+        """The matrices of one tensor; none where it is skipped."""
+        block = split_block_name(info.name)
+        stack = self._stacks.get(block.prefix) if block else None
+        skip = self._reason(info, block, stack)
+        if skip is not None:
+            self.skipped.append(
+                Skipped(
+                    tensor=info.name,
+                    dtype=info.dtype,
+                    shape=info.shape,
+                    code=skip[0],
+                    reason=skip[1],
+                )
+            )
+        elif block is None or stack is None:
+            yield _whole(file, info)
+        elif len(info.shape) == 3:
+            yield from self._experts(file, info, stack, block)
+        else:
+            yield from self._linear(file, info, stack, block)
+
+    def _reason(
+        self, info: TensorInfo, block: BlockName | None, stack: StackName | None
+    ) -> tuple[str, str] | None:
+        packed = _packing(info)
+        if packed is not None:
+            self.packing = self.packing or packed
+            return "quantised", f"packed or scaled weight ({packed})"
+        if info.name.endswith("bias"):
+            return "bias", "a bias"
+        if len(info.shape) < 2:
+            return "one_dimensional", "one-dimensional: a norm or scale"
+        if 0 in info.shape:
+            return "empty", "has no elements"
+        if info.dtype not in FLOATS:
+            return "not_a_float", f"{info.dtype} is not a weight"
+        if block is not None and stack is not None:
+            return self._reason_in_block(info, block, stack)
+        if len(info.shape) > 2:
+            return "not_a_matrix", "more than two dimensions: a convolution or a parameter"
+        return None
+
+    def _reason_in_block(
+        self, info: TensorInfo, block: BlockName, stack: StackName
+    ) -> tuple[str, str] | None:
+        parts = block.suffix.split(".")
+        if block.layer >= stack.layers:
+            return "extra_layer", "beyond the config's layers: multi-token prediction"
+        if "lora_" in block.suffix:
+            return "adapter", "part of a LoRA adapter"
+        if _EMBEDDING.search(block.suffix):
+            return "embedding", "an embedding inside a block"
+        if len(info.shape) == 3 and _is_expert(parts):
+            return None
+        if len(info.shape) > 2:
+            return "not_a_matrix", "more than two dimensions: a convolution or a parameter"
+        if parts[-1] not in ("weight", "in_proj_weight"):
+            return "not_linear", "a parameter that is not a linear layer's weight"
+        return None
+
+    def _linear(
+        self, file: str, info: TensorInfo, stack: StackName, block: BlockName
+    ) -> Iterator[Matrix]:
+        module = block.suffix.removesuffix(".weight")
+        role = self._role(module)
+        transpose = self._transposed and fused.is_conv1d(module)
+        rows, columns = reversed(info.shape) if transpose else info.shape
+        view = View(transpose=transpose)
+        yield from self._divided(file, info, stack, block.layer, module, role, view, rows, columns)
+
+    def _experts(
+        self, file: str, info: TensorInfo, stack: StackName, block: BlockName
+    ) -> Iterator[Matrix]:
+        module = block.suffix.removesuffix(".weight")
+        count, *stored = info.shape
+        is_gate_up = module.endswith(("gate_up_proj", "input_linear"))
+        transpose = fused.is_transposed_expert(
+            (stored[0], stored[1]), is_gate_up, self._architecture
+        )
+        rows, columns = reversed(stored) if transpose else stored
+        for expert in range(count):
+            view = View(expert=expert, transpose=transpose)
+            yield from self._divided(
+                file, info, stack, block.layer, module, "expert", view, rows, columns
+            )
+
+    def _divided(
+        self,
+        file: str,
+        info: TensorInfo,
+        stack: StackName,
+        layer: int,
+        module: str,
+        role: Role,
+        view: View,
+        rows: int,
+        columns: int,
+    ) -> Iterator[Matrix]:
+        try:
+            parts = fused.parts_of(module, rows, columns, stack.kind, self._architecture)
+        except fused.UnknownLayout as unknown:
+            parts = ()
+            if str(unknown) not in self._warned:
+                self._warned.add(str(unknown))
+                self.warnings.append(f"{unknown}; analysed as one matrix")
+        bytes_a_row = columns * BITS[info.dtype] // 8
+        for part in parts or (fused.Part("", 1, 0, rows),):
+            whole = not parts
+            tags = ([] if view.expert is None else [str(view.expert)]) + (
+                [] if whole else [part.name]
+            )
+            yield Matrix(
+                name="#".join([info.name, *([".".join(tags)] if tags else [])]),
+                tensor=info.name,
+                file=file,
+                dtype=info.dtype,
+                shape=(part.rows, columns),
+                role=role,
+                stack=stack.name,
+                layer=layer,
+                module=module,
+                part=None if whole else part.name,
+                expert=view.expert if view.expert is not None else _expert_index(module),
+                view=view
+                if whole
+                else view.model_copy(
+                    update={"groups": part.groups, "start": part.start, "stop": part.stop}
+                ),
+                bytes=part.rows * bytes_a_row,
+            )
+
+    def _role(self, module: str) -> Role:
+        parts = module.split(".")
+        if _is_expert(parts):
+            return "expert"
+        if "router" in parts or (self._has_experts and _ROUTERS & set(parts)):
+            return "router"
+        return "adaptable"
+
+
+def _whole(file: str, info: TensorInfo) -> Matrix:
+    rows, columns = info.shape
+    return Matrix(
+        name=info.name,
+        tensor=info.name,
+        file=file,
+        dtype=info.dtype,
+        shape=(rows, columns),
+        role="outside",
+        bytes=info.nbytes,
+    )
+
+
+def _is_expert(parts: list[str]) -> bool:
+    return "experts" in parts or parts[-2:] in (
+        ["input_linear", "weight"],
+        ["output_linear", "weight"],
+    )
+
+
+def _expert_index(module: str) -> int | None:
+    found = re.search(r"(^|\.)experts\.(\d+)\.", module)
+    return int(found.group(2)) if found else None
+
+
+def _packing(info: TensorInfo) -> str | None:
+    """The name of the packing that a tensor gives away by its name or dtype."""
+    if info.dtype.startswith(("F8", "F4", "F6")):
+        return f"{info.dtype} weights"
+    if _PACKED.search(info.name):
+        return "packed weights"
+    if info.name.endswith(".weight") and info.dtype not in FLOATS and len(info.shape) >= 1:
+        return f"{info.dtype} weights"
+    return None

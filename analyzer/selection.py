@@ -1,0 +1,92 @@
+"""Choose the matrices to read: by scope, stack and module."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from analyzer.errors import InvalidOption, NothingToAnalyse, UnsupportedFormat
+from analyzer.outline import Matrix, Outline, Scope, Stack
+
+AnyMatrix = TypeVar("AnyMatrix", bound=Matrix)
+
+_ROLES = {
+    "adaptable": {"adaptable"},
+    "blocks": {"adaptable", "router", "expert"},
+    "all": {"adaptable", "router", "expert", "outside"},
+}
+
+
+def choose_stacks(model: str, stacks: Sequence[Stack], stack: str | None) -> tuple[str, ...]:
+    """Names of the stacks to use: those asked for (comma-separated, or `all`), else the text.
+
+    A model without a text stack uses its only stack. Raises InvalidOption where a stack does not
+    exist or the choice is open.
+    """
+    names = [found.name for found in stacks]
+    if stack == "all":
+        return tuple(names)
+    if stack is not None:
+        asked = [name.strip() for name in stack.split(",")]
+        for name in asked:
+            if name not in names:
+                raise InvalidOption(f"stack {name} is not in {model}; it has {', '.join(names)}")
+        return tuple(name for name in names if name in asked)
+    text = [found.name for found in stacks if found.kind == "text"]
+    if set(text) == {"encoder", "decoder"} or len(text) == 1:
+        return tuple(text)
+    if len(names) == 1:
+        return tuple(names)
+    raise InvalidOption(f"{model} has several stacks ({', '.join(names)}); choose with --stack")
+
+
+def select(
+    outline: Outline,
+    *,
+    scope: Scope = "blocks",
+    stack: str | None = None,
+    modules: Sequence[str] | None = None,
+) -> list[Matrix]:
+    """The matrices to read.
+
+    `scope`: `adaptable` (the linear modules of blocks), `blocks` (routers and experts too), `all`
+    (embeddings, heads and poolers too). `modules` keeps modules by their suffix or the last parts
+    of it. Raises InvalidOption for an unknown stack or module, UnsupportedFormat where the weights
+    are quantised, NothingToAnalyse where nothing is left.
+    """
+    if outline.quantisation is not None:
+        raise UnsupportedFormat(
+            f"{outline.model} has quantised weights ({outline.quantisation}), which this version "
+            "cannot dequantise; use the model that it was quantised from"
+        )
+    if scope not in _ROLES:
+        raise InvalidOption(f"scope {scope} is unknown; use one of {', '.join(_ROLES)}")
+    everything = "all" if scope == "all" else None
+    stacks = choose_stacks(outline.model, outline.stacks, stack or everything)
+    inside = [
+        matrix
+        for matrix in outline.matrices
+        if matrix.role in _ROLES[scope] and matrix.stack in stacks
+    ]
+    if modules:
+        inside = keep_modules(inside, modules)
+    outside = [matrix for matrix in outline.matrices if matrix.stack is None and scope == "all"]
+    chosen = [*inside, *outside]
+    if not chosen:
+        raise NothingToAnalyse(f"{outline.model} has no matrix in {', '.join(stacks)}")
+    return chosen
+
+
+def keep_modules(matrices: Sequence[AnyMatrix], modules: Sequence[str]) -> list[AnyMatrix]:
+    """The matrices of these modules, each named by its suffix or the last parts of it.
+
+    Raises InvalidOption where a name fits no module.
+    """
+    found = {matrix.module for matrix in matrices if matrix.module is not None}
+    kept: set[str] = set()
+    for asked in modules:
+        matching = {name for name in found if name == asked or name.endswith(f".{asked}")}
+        if not matching:
+            raise InvalidOption(
+                f"module {asked} is not in this model; it has {', '.join(sorted(found))}"
+            )
+        kept |= matching
+    return [matrix for matrix in matrices if matrix.module in kept]

@@ -1,0 +1,84 @@
+"""Where weights come from: one interface, and `open_source` that finds the right one."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from analyzer.architecture import Architecture
+from analyzer.errors import ModelNotFound
+from analyzer.header import TensorInfo
+
+if TYPE_CHECKING:
+    import torch
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?", re.ASCII)
+
+
+FileIdentity = tuple[int, int, int, int]
+"""(device, inode, size, mtime_ns), which tells one content of a local file from another."""
+
+
+class HashMemory(Protocol):
+    """Remembers the sha256 of local files."""
+
+    def get_sha256(self, identity: FileIdentity) -> str | None:
+        """The remembered sha256 of a local file with that identity."""
+
+    def put_sha256(self, identity: FileIdentity, sha256: str) -> None:
+        """Remember a local file's sha256."""
+
+
+class Source(Protocol):
+    """A checkpoint in safetensors files, read one tensor at a time."""
+
+    @property
+    def model(self) -> str:
+        """The name under which the user asked for it."""
+
+    @property
+    def revision(self) -> str | None:
+        """The commit hash; None for local files."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What config.json says."""
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Names of all weight files of the checkpoint, sorted."""
+
+    def tensors(self, file: str) -> tuple[TensorInfo, ...]:
+        """The header of a file. Raises UnreadableFile where it lies."""
+
+    def sha256(self, file: str) -> str:
+        """The sha256 of a file's bytes, as 64 hex digits."""
+
+    def read(self, file: str, tensor: str, expert: int | None = None) -> "torch.Tensor":
+        """A tensor as stored (in CPU memory), or one slice along its first dimension.
+
+        Raises UnreadableFile where the file changed since it was opened or cannot be read.
+        """
+
+
+def open_source(model: str, memory: HashMemory | None = None) -> Source:
+    """The source of a model: a folder, a .safetensors file, or a Hub id.
+
+    `memory` (a store) spares hashing local files that did not change.
+
+    Raises ModelNotFound where the name leads nowhere.
+    """
+    from analyzer.local import LocalSource
+
+    path = Path(model).expanduser()
+    if path.exists():
+        return LocalSource(model, path, memory)
+    if HUB_ID.fullmatch(model) and not model.endswith(".safetensors"):
+        raise ModelNotFound(
+            f"{model} is not a folder or file here, and this version does not read from the Hub; "
+            f"run `hf download {model.split('@')[0]} --local-dir DIR` and pass DIR"
+        )
+    raise ModelNotFound(
+        f"{model} does not exist; pass a folder with safetensors files and config.json, "
+        "or one .safetensors file"
+    )

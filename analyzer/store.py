@@ -1,0 +1,237 @@
+"""Keep spectra and fits by content key, so that no matrix is ever solved twice.
+
+`SpectrumStore` is the interface; `FolderStore` keeps one file per spectrum. A file is written
+beside its place and linked into it, so readers never see half of one, two processes can share the
+folder, and the first result stays. Each file carries the sha256 of its values; one that fails the
+check is dropped and solved again.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Protocol
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from analyzer.errors import StoreError
+from analyzer.source import FileIdentity, HashMemory
+from analyzer.spectrum import Precision, Solver, Spectrum
+from analyzer.tails import Fit, estimator_named
+
+_RACY_NS = 2_000_000_000
+_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumKey:
+    """What a spectrum depends on; never the model's name or the device."""
+
+    file_sha256: str
+    matrix: str
+    view: str
+    precision: Precision
+    solver: Solver
+    numerics: int
+    sampling: str = "all"
+    second_file_sha256: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits that stand for the key."""
+        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSpectrum:
+    """A spectrum with the sha256 of the tensor bytes that it was solved from."""
+
+    spectrum: Spectrum
+    tensor_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kept spectrum, for listing."""
+
+    path: Path
+    model: str
+    key: SpectrumKey
+    bytes: int
+    written: float
+
+
+class SpectrumStore(HashMemory, Protocol):
+    """Where spectra, fits and the hashes of local files are kept."""
+
+    def get(self, key: SpectrumKey) -> StoredSpectrum | None:
+        """The spectrum of that key, checked; None where it is not kept."""
+
+    def put(self, key: SpectrumKey, stored: StoredSpectrum, model: str) -> None:
+        """Keep a spectrum; the first one put for a key stays."""
+
+    def get_fit(self, key: SpectrumKey, estimator: str) -> Fit | None:
+        """The kept fit of an estimator (at its present version) to a spectrum."""
+
+    def put_fit(self, key: SpectrumKey, estimator: str, fit: Fit) -> None:
+        """Keep a fit."""
+
+
+def default_folder() -> Path:
+    """`TAILORA_CACHE`, else `tailora` in the user's cache folder (XDG on Linux)."""
+    chosen = os.environ.get("TAILORA_CACHE")
+    return Path(chosen) if chosen else user_cache_path("tailora")
+
+
+class FolderStore:
+    """A store in a folder, safe for several processes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder`, which is made on the first write; until then the store is empty."""
+        self.folder = folder
+
+    def get(self, key: SpectrumKey) -> StoredSpectrum | None:
+        """The spectrum of that key, checked; None where it is not kept or is damaged."""
+        path = self._path("spectra", key.digest, _SUFFIX)
+        read = _read_spectrum(path)
+        if read is None:
+            return None
+        metadata, values = read
+        if metadata.get("key") != key.digest:
+            path.unlink(missing_ok=True)
+            return None
+        status = metadata["status"]
+        spectrum = Spectrum(values, key.precision, status)  # type: ignore[arg-type]
+        return StoredSpectrum(spectrum, metadata["tensor_sha256"])
+
+    def put(self, key: SpectrumKey, stored: StoredSpectrum, model: str) -> None:
+        """Keep a spectrum; the first one put for a key stays. Raises StoreError."""
+        from safetensors.numpy import save
+
+        values = np.ascontiguousarray(stored.spectrum.values, dtype="<f8")
+        metadata = {
+            "key": key.digest,
+            "fields": json.dumps(asdict(key)),
+            "status": stored.spectrum.status,
+            "tensor_sha256": stored.tensor_sha256,
+            "values_sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+            "model": model,
+        }
+        self._write(
+            self._path("spectra", key.digest, _SUFFIX), save({"eigenvalues": values}, metadata)
+        )
+
+    def get_fit(self, key: SpectrumKey, estimator: str) -> Fit | None:
+        """The kept fit of an estimator (at its present version) to a spectrum."""
+        kept = _unseal(self._fit_path(key, estimator))
+        return None if kept is None else Fit.model_validate_json(kept)
+
+    def put_fit(self, key: SpectrumKey, estimator: str, fit: Fit) -> None:
+        """Keep a fit. Raises StoreError."""
+        self._write(self._fit_path(key, estimator), _seal(fit.model_dump_json()))
+
+    def get_sha256(self, identity: FileIdentity) -> str | None:
+        """The remembered sha256 of a local file with that identity."""
+        return _unseal(self._identity_path(identity))
+
+    def put_sha256(self, identity: FileIdentity, sha256: str) -> None:
+        """Remember a local file's sha256, unless the file is so fresh that a change could hide.
+
+        Two writes within the clock's grain leave the same mtime; git calls such entries racy.
+        """
+        if time.time_ns() - identity[3] > _RACY_NS:
+            self._write(self._identity_path(identity), _seal(sha256))
+
+    def entries(self) -> Iterator[Entry]:
+        """All intact spectra."""
+        for path in sorted(self.folder.glob(f"spectra/*/*{_SUFFIX}")):
+            read = _read_spectrum(path)
+            if read is not None:
+                found = path.stat()
+                key = SpectrumKey(**json.loads(read[0]["fields"]))
+                yield Entry(path, read[0]["model"], key, found.st_size, found.st_mtime)
+
+    def remove(self, entry: Entry) -> None:
+        """Delete a spectrum and its fits."""
+        entry.path.unlink(missing_ok=True)
+        digest = entry.key.digest
+        for fit in self._path("fits", digest, "").parent.glob(f"{digest}.*"):
+            fit.unlink(missing_ok=True)
+
+    def _path(self, kind: str, digest: str, suffix: str) -> Path:
+        return self.folder / kind / digest[:2] / f"{digest}{suffix}"
+
+    def _fit_path(self, key: SpectrumKey, estimator: str) -> Path:
+        version = estimator_named(estimator).version
+        return self._path("fits", key.digest, f".{estimator}.{version}.json")
+
+    def _identity_path(self, identity: FileIdentity) -> Path:
+        digest = hashlib.sha256(repr(identity).encode()).hexdigest()
+        return self._path("files", digest, ".sha256")
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
+                try:
+                    draft.write(content)
+                    draft.flush()
+                    _publish(draft.name, path)
+                finally:
+                    Path(draft.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot keep results in {self.folder}: {error.strerror}; "
+                "choose another folder with --cache"
+            ) from error
+
+
+def _publish(draft: str, path: Path) -> None:
+    """Give a finished draft its name; the first one stays."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links: the last one stays, equally whole
+        Path(draft).replace(path)
+
+
+def _seal(text: str) -> bytes:
+    return f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
+
+
+def _unseal(path: Path) -> str | None:
+    """The text of a sealed file; None where it is absent; a damaged one is deleted."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    seal, _, text = content.partition(b"\n")
+    if hashlib.sha256(text).hexdigest().encode() == seal:
+        return text.decode()
+    path.unlink(missing_ok=True)
+    return None
+
+
+def _read_spectrum(path: Path) -> tuple[dict[str, str], np.ndarray] | None:
+    """Metadata and values of a file; None where it is absent; a damaged one is deleted."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="np", backend="pread") as opened:
+            metadata = opened.metadata() or {}
+            values = opened.get_tensor("eigenvalues")
+        if hashlib.sha256(values.tobytes()).hexdigest() == metadata["values_sha256"]:
+            return metadata, values
+    except (SafetensorError, OSError, KeyError):
+        pass
+    path.unlink(missing_ok=True)
+    return None

@@ -1,0 +1,1 @@
+"""The faces of TaiLoRA; so far the command line."""

@@ -1,0 +1,65 @@
+"""`tailora analyze`: measure every matrix of a model."""
+
+from typing import Annotated
+
+import typer
+
+from service.cli.words import (
+    AspectOption,
+    Cache,
+    Device,
+    Estimator,
+    Json,
+    Model,
+    Modules,
+    Out,
+    PrecisionOption,
+    Quiet,
+    SolverOption,
+    StackOption,
+    WeightingOption,
+    split_names,
+)
+
+All = Annotated[bool, typer.Option("--all", help="Embeddings, heads and poolers too.")]
+
+
+def analyze(
+    model: Model,
+    everything: All = False,
+    estimator: Estimator = "hill",
+    aspect: AspectOption = "none",
+    weighting: WeightingOption = "equal",
+    precision: PrecisionOption = "auto",
+    solver: SolverOption = "gram",
+    device: Device = "auto",
+    modules: Modules = None,
+    stack: StackOption = None,
+    cache: Cache = None,
+    as_json: Json = False,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how heavy-tailed each matrix and layer is."""
+    from analyzer.api import analyze as analyze_model
+    from service.cli.output import emit, warn
+    from service.cli.progress import progress
+    from service.cli.tables import show_analysis
+
+    with progress(quiet) as report:
+        found = analyze_model(
+            model,
+            cache=cache,
+            progress=report,
+            scope="all" if everything else "blocks",
+            estimator=estimator,
+            aspect=aspect,
+            weighting=weighting,
+            precision=precision,
+            solver=solver,
+            device=device,
+            modules=split_names(modules),
+            stack=stack,
+        )
+    warn(found.warnings)
+    emit(found, as_json=as_json, out=out, show=lambda console: show_analysis(console, found))

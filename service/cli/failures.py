@@ -1,0 +1,27 @@
+"""From an error to one line on stderr and an exit code.
+
+0 done, 1 job failed, 2 usage, 3 service unreachable, 4 not found or gated, 5 bad model data,
+130 interrupted.
+"""
+
+from allocator.errors import AllocatorError
+from analyzer.errors import AnalyzerError, BadModel, ModelNotFound
+
+
+class CommandError(Exception):
+    """What was typed cannot be done."""
+
+
+EXPECTED = (CommandError, AnalyzerError, AllocatorError)
+"""Errors that are the user's to mend: one line, no traceback."""
+
+USAGE, NOT_FOUND, BAD_DATA = 2, 4, 5
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of an expected error."""
+    if isinstance(error, ModelNotFound):
+        return NOT_FOUND
+    if isinstance(error, BadModel):
+        return BAD_DATA
+    return USAGE

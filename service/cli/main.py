@@ -1,0 +1,56 @@
+"""The entry point of `tailora`. Imports nothing heavy: commands import what they need."""
+
+import os
+import sys
+
+import typer
+
+from service.cli.analyze import analyze
+from service.cli.cache import cache
+from service.cli.inspect import inspect
+from service.cli.plan import plan
+
+app = typer.Typer(
+    name="tailora",
+    help="From a model's weights to a plan for its LoRA experts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(inspect)
+app.command()(analyze)
+app.command()(plan)
+app.add_typer(cache, name="cache")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tailora {version('tailora')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version.", callback=_version, is_eager=True
+    ),
+) -> None:
+    if debug:
+        os.environ["TAILORA_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command; an expected error becomes one line on stderr and an exit code."""
+    from service.cli.failures import EXPECTED, exit_code
+
+    try:
+        app()
+    except EXPECTED as error:
+        if os.environ.get("TAILORA_DEBUG"):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(exit_code(error))

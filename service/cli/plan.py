@@ -1,0 +1,203 @@
+"""`tailora plan`: how many experts each layer gets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.words import (
+    AspectOption,
+    Cache,
+    Device,
+    Estimator,
+    Json,
+    Modules,
+    Out,
+    PrecisionOption,
+    Quiet,
+    SolverOption,
+    StackOption,
+    WeightingOption,
+    split_names,
+)
+
+if TYPE_CHECKING:
+    from allocator.options import PlanOptions
+    from allocator.plan import Plan
+
+_METHOD, _BUDGET, _LORA = "Method", "Budget", "Experts"
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL", help="A folder with safetensors files and config.json, or one file."
+    ),
+]
+Scores = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Plan from a JSON list, one score per layer, without a model."
+    ),
+]
+BudgetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--budget", "-b", metavar="NUMBER", help="How many; see --budget-kind.",
+        rich_help_panel=_BUDGET,
+    ),
+]  # fmt: skip
+BudgetKindOption = Annotated[
+    str,
+    typer.Option(
+        "--budget-kind",
+        help="experts (per layer, summed), mean (per layer) or parameters (trainable).",
+        rich_help_panel=_BUDGET,
+    ),
+]
+RoundingOption = Annotated[
+    str,
+    typer.Option("--rounding", help="largest_remainder or webster.", rich_help_panel=_BUDGET),
+]
+MinExperts = Annotated[int, typer.Option(help="Least of a layer.", rich_help_panel=_BUDGET)]
+MaxExperts = Annotated[int | None, typer.Option(help="Most of a layer.", rich_help_panel=_BUDGET)]
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        "--method", help="alphalora, alphalora_as_released, mola, uniform or custom.",
+        rich_help_panel=_METHOD,
+    ),
+]  # fmt: skip
+Beta = Annotated[
+    float | None,
+    typer.Option(help="alphalora: share ∝ alpha^beta [2.5].", rich_help_panel=_METHOD),
+]
+Shape = Annotated[
+    str | None,
+    typer.Option(
+        help="mola: triangle, inverted_triangle, hourglass, rectangle, diamond, or digits [2468].",
+        rich_help_panel=_METHOD,
+    ),
+]
+Counts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST", help="custom: experts of each layer, e.g. 1,3,5.", rich_help_panel=_METHOD
+    ),
+]
+PerModule = Annotated[
+    bool,
+    typer.Option("--per-module", help="Own count for every module.", rich_help_panel=_METHOD),
+]
+Rank = Annotated[int, typer.Option(help="LoRA rank of an expert.", rich_help_panel=_LORA)]
+LoraAlpha = Annotated[float, typer.Option(help="LoRA scale times rank.", rich_help_panel=_LORA)]
+TopK = Annotated[
+    int, typer.Option("--top-k", help="Experts active for a token.", rich_help_panel=_LORA)
+]
+
+
+def plan(
+    model: Model = None,
+    scores: Scores = None,
+    budget: BudgetOption = None,
+    budget_kind: BudgetKindOption = "experts",
+    rounding: RoundingOption = "largest_remainder",
+    min_experts: MinExperts = 1,
+    max_experts: MaxExperts = None,
+    method: MethodOption = "alphalora",
+    beta: Beta = None,
+    shape: Shape = None,
+    counts: Counts = None,
+    per_module: PerModule = False,
+    rank: Rank = 8,
+    lora_alpha: LoraAlpha = 16.0,
+    top_k: TopK = 2,
+    estimator: Estimator = "hill",
+    aspect: AspectOption = "none",
+    weighting: WeightingOption = "equal",
+    precision: PrecisionOption = "auto",
+    solver: SolverOption = "gram",
+    device: Device = "auto",
+    modules: Modules = None,
+    stack: StackOption = None,
+    cache: Cache = None,
+    as_json: Json = False,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say how many LoRA experts each layer gets."""
+    from allocator.options import PlanOptions
+    from service.cli.output import emit, warn
+    from service.cli.tables import show_plan
+
+    options = PlanOptions(
+        budget=_number(budget),
+        budget_kind=budget_kind,  # type: ignore[arg-type]
+        method=method,
+        parameters=_parameters(beta, shape, counts),
+        estimator=estimator,
+        aspect=aspect,  # type: ignore[arg-type]
+        weighting=weighting,  # type: ignore[arg-type]
+        rounding=rounding,  # type: ignore[arg-type]
+        min_experts=min_experts,
+        max_experts=max_experts,
+        top_k=top_k,
+        rank=rank,
+        lora_alpha=lora_alpha,
+        modules=split_names(modules),
+        per_module=per_module,
+        stack=stack,
+    )
+    measuring = {"precision": precision, "solver": solver, "device": device}
+    made = _make(model, scores, options, measuring, cache, quiet)
+    warn(made.warnings)
+    emit(made, as_json=as_json, out=out, show=lambda console: show_plan(console, made))
+
+
+def _make(
+    model: str | None,
+    scores: Path | None,
+    options: "PlanOptions",
+    measuring: dict[str, str],
+    cache: Path | None,
+    quiet: bool,
+) -> "Plan":
+    from allocator.planner import check_feasible, make_plan
+    from analyzer.api import analyze, outline
+    from service.cli.failures import CommandError
+    from service.cli.progress import progress
+    from service.cli.scores import read_scores
+
+    if (model is None) == (scores is None):
+        raise CommandError("give a MODEL or --scores FILE, one of the two")
+    if scores is not None:
+        return make_plan(read_scores(scores), options)
+    assert model is not None
+    found = outline(model)
+    if not check_feasible(found, options):
+        return make_plan(outline(model, hashes=True, cache=cache), options)
+    with progress(quiet) as report:
+        analysis = analyze(
+            model, cache=cache, progress=report, scope="adaptable",
+            estimator=options.estimator, aspect=options.aspect, weighting=options.weighting,
+            modules=options.modules, stack=options.stack, **measuring,
+        )  # fmt: skip
+    return make_plan(analysis, options)
+
+
+def _parameters(beta: float | None, shape: str | None, counts: str | None) -> dict[str, Any]:
+    from service.cli.failures import CommandError
+
+    given: dict[str, Any] = {"beta": beta, "shape": shape}
+    if counts is not None:
+        try:
+            given["counts"] = [int(count) for count in counts.split(",")]
+        except ValueError as error:
+            raise CommandError(
+                f"--counts {counts} is not a list of whole numbers such as 1,3,5"
+            ) from error
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _number(budget: float | None) -> float | None:
+    """A whole budget as int, so that documents say 160 and not 160.0."""
+    return int(budget) if budget is not None and budget.is_integer() else budget

@@ -1,0 +1,199 @@
+"""Results as tables for people."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from rich.console import Console
+from rich.table import Table
+
+from allocator.plan import Plan, PlanLayer
+from analyzer.outline import Matrix, Outline, Skipped, count_reasons
+from analyzer.report import Analysis, LayerValue, MatrixResult
+from service.cli.usage import Usage
+
+BAR = "█"
+LONGEST_BAR = 40
+
+
+def show_outline(console: Console, outline: Outline) -> None:
+    """Stacks, the modules of their layers, and what is left out."""
+    kind = outline.model_type or "no config.json"
+    packed = f", quantised ({outline.quantisation})" if outline.quantisation else ""
+    _line(console, f"{outline.model}: {kind}{packed}, {len(outline.files)} file(s)")
+    for stack in outline.stacks:
+        _table(
+            console,
+            f"stack {stack.name}: {stack.layers} layers at {stack.prefix}",
+            ["module", "part", "role", "layers", "matrices", "out × in", "dtype", "bytes"],
+            _module_rows([matrix for matrix in outline.matrices if matrix.stack == stack.name]),
+        )
+    _table(
+        console,
+        "outside the blocks (read by analyze --all)",
+        ["tensor", "out × in", "dtype", "bytes"],
+        (
+            (matrix.name, _shape(matrix.shape), matrix.dtype, f"{matrix.bytes:,}")
+            for matrix in outline.matrices
+            if matrix.stack is None
+        ),
+    )
+    _table(
+        console,
+        "left out",
+        ["tensors", "reason", "for example"],
+        _skipped_rows(outline.skipped),
+    )
+    adaptable = [matrix for matrix in outline.matrices if matrix.role == "adaptable"]
+    size = sum(matrix.bytes for matrix in adaptable)
+    _line(console, f"a plan for all stacks reads {len(adaptable)} matrices, {size:,} bytes")
+
+
+def show_analysis(console: Console, analysis: Analysis) -> None:
+    """Every matrix, then every layer."""
+    estimator = analysis.settings.estimator
+    _table(
+        console,
+        f"{analysis.model}: alpha of every matrix by {estimator}",
+        ["matrix", "n", "alpha", "± nominal", "xmin", "tail", "KS", "stable rank", "status"],
+        (_matrix_row(matrix, estimator) for matrix in analysis.matrices),
+    )
+    aspect = analysis.settings.aspect
+    _table(
+        console,
+        "mean of every layer" + ("" if aspect == "none" else f", corrected by {aspect}"),
+        ["stack", "layer", "alpha", "± nominal", "matrices"],
+        (_layer_row(layer) for layer in analysis.layers),
+    )
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Every layer with its count, then the sums, then what other estimators would say."""
+    estimator = plan.parameters["estimator"]
+    by = f", alpha by {estimator}" if estimator else ""
+    _table(
+        console,
+        f"{plan.model or 'scores'}: {plan.method}{by}",
+        ["stack", "layer", "score" if plan.values == "score" else "alpha", "± nominal", "share",
+         "experts", ""],
+        (_plan_row(layer) for layer in plan.layers),
+    )  # fmt: skip
+    _line(console, f"experts: {' '.join(map(str, plan.counts))}")
+    trainable = plan.trainable_parameters
+    size = "" if trainable is None else f", {trainable:,} trainable parameters"
+    _line(console, f"sum {plan.budget.allocated}{size}, digest {plan.digest[:12]}")
+    for other in plan.stability:
+        if other.counts is not None:
+            counts = " ".join(map(str, other.counts))
+            differ = f"{other.changed} of {len(other.counts)} differ"
+            _line(console, f"by {other.estimator} instead: {counts} ({differ})")
+
+
+def show_cache(console: Console, folder: str, rows: Sequence[Usage]) -> None:
+    """What is kept for each model."""
+    _line(console, f"{sum(row['spectra'] for row in rows)} spectra in {folder}")
+    _table(
+        console,
+        "",
+        ["model", "spectra", "MB", "precision", "newest"],
+        (
+            (
+                row["model"], str(row["spectra"]), f"{row['bytes'] / 1e6:.1f}",
+                ", ".join(row["precisions"]), row["newest"],
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def _module_rows(matrices: Sequence[Matrix]) -> Iterator[tuple[str, ...]]:
+    def kind(matrix: Matrix) -> tuple[str, str, str, tuple[int, int], str]:
+        module = (matrix.module or "").replace(f"experts.{matrix.expert}.", "experts.*.")
+        return module, matrix.part or "", matrix.role, matrix.shape, matrix.dtype
+
+    for (module, part, role, shape, dtype), group in groupby(sorted(matrices, key=kind), kind):
+        found = list(group)
+        layers = sorted({matrix.layer for matrix in found if matrix.layer is not None})
+        size = sum(matrix.bytes for matrix in found)
+        yield (
+            module, part, role, _ranges(layers), str(len(found)), _shape(shape), dtype, f"{size:,}",
+        )  # fmt: skip
+
+
+def _skipped_rows(skipped: Sequence[Skipped]) -> Iterator[tuple[str, ...]]:
+    for reason, count in count_reasons(skipped).items():
+        example = next(tensor.tensor for tensor in skipped if tensor.reason == reason)
+        yield str(count), reason, example
+
+
+def _matrix_row(matrix: MatrixResult, estimator: str) -> tuple[str, ...]:
+    fit, measures = matrix.fits[estimator], matrix.measures
+    return (
+        matrix.name, str(matrix.eigenvalues), _number(fit.alpha),
+        _number(fit.nominal_standard_error), _number(fit.xmin, ".3g"), _number(fit.tail, "d"),
+        _number(fit.ks_distance), _number(measures.stable_rank if measures else None, ".1f"),
+        fit.status,
+    )  # fmt: skip
+
+
+def _layer_row(layer: LayerValue) -> tuple[str, ...]:
+    return (
+        layer.stack, str(layer.layer), _number(layer.alpha),
+        _number(layer.nominal_standard_error), str(layer.matrices),
+    )  # fmt: skip
+
+
+def _plan_row(layer: PlanLayer) -> tuple[str, ...]:
+    if layer.experts is None:
+        experts, bar = " ".join(str(module.experts) for module in layer.modules), ""
+    else:
+        experts, bar = str(layer.experts), BAR * min(layer.experts, LONGEST_BAR)
+    return (
+        layer.stack, str(layer.layer), _number(layer.alpha),
+        _number(layer.nominal_standard_error), _number(layer.share, ".2f"), experts, bar,
+    )  # fmt: skip
+
+
+_LEFT_ALIGNED = {
+    "module", "part", "role", "layers", "dtype", "tensor", "reason", "for example", "matrix",
+    "status", "stack", "model", "precision", "newest", "",
+}  # fmt: skip
+
+
+def _table(
+    console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    """Print a titled table; nothing where it has no rows."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(
+            column, justify="left" if column in _LEFT_ALIGNED else "right", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*row)
+    if table.row_count:
+        if title:
+            console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
+        console.print(table)
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(size) for size in shape)
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`0-5, 8` for 0 1 2 3 4 5 8."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

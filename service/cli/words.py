@@ -1,0 +1,79 @@
+"""The words of the command line: one definition for each option, whichever command has it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A folder with safetensors files and config.json, or one file."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON document to FILE.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", metavar="DIR", envvar="TAILORA_CACHE",
+        help="Where spectra are kept [default: the user's cache folder].", show_default=False,
+    ),
+]  # fmt: skip
+
+_MEASURE = "How to measure"
+Estimator = Annotated[
+    str,
+    typer.Option(
+        help="hill, ks, peak or peak_as_released (the last two solve in float64).",
+        rich_help_panel=_MEASURE,
+    ),
+]
+AspectOption = Annotated[
+    str,
+    typer.Option(
+        "--aspect", help="Correct for shape: none or marchenko_pastur.", rich_help_panel=_MEASURE
+    ),
+]
+WeightingOption = Annotated[
+    str,
+    typer.Option(
+        "--weighting", help="Mean over a block's matrices: equal or parameters.",
+        rich_help_panel=_MEASURE,
+    ),
+]  # fmt: skip
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="auto, float32 or float64 arithmetic.", rich_help_panel=_MEASURE
+    ),
+]
+SolverOption = Annotated[
+    str, typer.Option("--solver", help="gram or svd.", rich_help_panel=_MEASURE)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_MEASURE)]
+
+_CHOOSE = "Which part of the model"
+Modules = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="Only these modules, e.g. q_proj,v_proj.", rich_help_panel=_CHOOSE
+    ),
+]
+StackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stack", metavar="NAMES", help="Which stacks: text, vision, encoder, …, or all.",
+        rich_help_panel=_CHOOSE,
+    ),
+]  # fmt: skip
+
+
+def split_names(names: str | None) -> list[str] | None:
+    """`a,b` as ["a", "b"]; None stays None."""
+    if names is None:
+        return None
+    return [name.strip() for name in names.split(",") if name.strip()]

@@ -1,0 +1,68 @@
+"""TaiLoRA: from a model's weights to a plan for its LoRA experts.
+
+    import tailora
+
+    analysis = tailora.analyze("path/to/model")
+    plan = tailora.plan(analysis, budget=160)
+    print(plan.counts)
+
+Every name is imported on first use; none but `analyze` (where a matrix has to be solved) needs
+torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from allocator.errors import AllocatorError
+    from allocator.live import match_plan
+    from allocator.plan import Plan
+    from allocator.planner import budget_curve, plan
+    from analyzer.api import analyze, outline
+    from analyzer.errors import AnalyzerError
+    from analyzer.outline import Outline
+    from analyzer.report import Analysis
+    from analyzer.spectrum import Spectrum
+    from analyzer.tails import Fit, fit
+
+_HOMES = {
+    "AllocatorError": "allocator.errors",
+    "Analysis": "analyzer.report",
+    "AnalyzerError": "analyzer.errors",
+    "Fit": "analyzer.tails",
+    "Outline": "analyzer.outline",
+    "Plan": "allocator.plan",
+    "Spectrum": "analyzer.spectrum",
+    "analyze": "analyzer.api",
+    "budget_curve": "allocator.planner",
+    "fit": "analyzer.tails",
+    "match_plan": "allocator.live",
+    "outline": "analyzer.api",
+    "plan": "allocator.planner",
+}
+
+__all__ = [
+    "AllocatorError",
+    "Analysis",
+    "AnalyzerError",
+    "Fit",
+    "Outline",
+    "Plan",
+    "Spectrum",
+    "analyze",
+    "budget_curve",
+    "fit",
+    "match_plan",
+    "outline",
+    "plan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module tailora has no attribute {name}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
