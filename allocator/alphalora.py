@@ -10,7 +10,7 @@ from math import isfinite
 import numpy as np
 
 from allocator.errors import InvalidRequest
-from allocator.integers import EXACT
+from allocator.integers import EXACT, Allocation, Bounds, Rounding, allocate
 
 MAX_BETA = 1000.0
 
@@ -25,6 +25,27 @@ def exponential_weights(alphas: Sequence[float], beta: float) -> list[Decimal]:
         logs = [Decimal(alpha).ln() for alpha in alphas]
         largest = max(logs)
         return [(Decimal(beta) * (log - largest)).exp() for log in logs]
+
+
+def exponential_allocation(
+    alphas: Sequence[float],
+    total: int,
+    *,
+    beta: float = 2.5,
+    bounds: Bounds | None = None,
+    rounding: Rounding = "largest_remainder",
+) -> Allocation:
+    """Counts in proportion to alpha^beta that sum to `total`; ties go to the larger alpha.
+
+    Raises InvalidRequest or InfeasibleBudget.
+    """
+    return allocate(
+        exponential_weights(alphas, beta),
+        total,
+        bounds=bounds or Bounds(),
+        rounding=rounding,
+        preference=sorted(range(len(alphas)), key=lambda layer: (-alphas[layer], layer)),
+    )
 
 
 def as_released(alphas: Sequence[float], total: int, beta: float) -> list[int]:

@@ -8,7 +8,12 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from allocator.alphalora import MAX_BETA, as_released, exponential_weights
+from allocator.alphalora import (
+    MAX_BETA,
+    as_released,
+    exponential_allocation,
+    exponential_weights,
+)
 from allocator.errors import InfeasibleBudget, InvalidRequest
 from allocator.integers import EXACT, Allocation, Bounds, Rounding, allocate
 from allocator.mola import parse_shape, shape_weights, tie_order
@@ -90,8 +95,9 @@ def _values(slots: Slots) -> tuple[float, ...]:
 def _alphalora(
     slots: Slots, total: int, parameters: AlphaLoRAParameters, bounds: Bounds, rounding: Rounding
 ) -> Allocation:
-    weights = exponential_weights(_values(slots), parameters.beta)
-    return allocate(weights, total, bounds=bounds, rounding=rounding)
+    return exponential_allocation(
+        _values(slots), total, beta=parameters.beta, bounds=bounds, rounding=rounding
+    )
 
 
 def _as_released(

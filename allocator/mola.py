@@ -76,10 +76,9 @@ def tie_order(digits: Sequence[int], layers: int) -> list[int]:
 
 
 def _interpolated(digits: Sequence[int], depth: Fraction) -> Fraction:
-    place = depth * len(digits) - Fraction(1, 2)
-    if place <= 0:
+    """The line through the two nearest digits, also beyond the middles of the outer parts."""
+    if len(digits) == 1:
         return Fraction(digits[0])
-    if place >= len(digits) - 1:
-        return Fraction(digits[-1])
-    left = int(place)
+    place = depth * len(digits) - Fraction(1, 2)
+    left = min(max(int(place), 0), len(digits) - 2)
     return digits[left] + (place - left) * (digits[left + 1] - digits[left])

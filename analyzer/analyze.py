@@ -18,6 +18,7 @@ from analyzer.report import (
     Settings,
     Weighting,
     block_values,
+    check_weighting,
     fit_warnings,
 )
 from analyzer.scan import outline as scan_outline
@@ -68,6 +69,7 @@ class Options:
         """Refuse what cannot be before any byte is read."""
         rule = estimator_named(self.estimator)
         check_aspect(self.aspect, self.estimator)
+        check_weighting(self.weighting)
         if self.precision not in ("auto", *PRECISIONS):
             raise InvalidOption(f"precision {self.precision} is unknown; use float32 or float64")
         if self.precision == "float32" and rule.precision == "float64":

@@ -96,6 +96,12 @@ class Analysis(Record):
     )
 
 
+def check_weighting(weighting: str) -> None:
+    """Raise InvalidOption unless the weighting exists."""
+    if weighting not in WEIGHTINGS:
+        raise InvalidOption(f"weighting {weighting} is unknown; use {' or '.join(WEIGHTINGS)}")
+
+
 def block_values(
     matrices: Iterable[MatrixResult],
     *,
@@ -132,8 +138,7 @@ def mean_value(
     """
     estimator_named(estimator)
     check_aspect(aspect, estimator)
-    if weighting not in WEIGHTINGS:
-        raise InvalidOption(f"weighting {weighting} is unknown; use equal or parameters")
+    check_weighting(weighting)
     fits = [(matrix, corrected(_fit(matrix, estimator), matrix.shape, aspect)) for matrix in group]
     alphas, errors, weights = [], [], []
     for matrix, fit in fits:

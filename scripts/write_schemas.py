@@ -1,0 +1,31 @@
+"""Write the JSON Schemas of the documents to docs/schema (`make schema`); a test compares them."""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from allocator.plan import Plan
+from analyzer.outline import Outline
+from analyzer.report import Analysis
+
+FOLDER = Path(__file__).parent.parent / "docs" / "schema"
+DOCUMENTS: dict[str, type[BaseModel]] = {
+    "tailora.outline.1.json": Outline,
+    "tailora.analysis.1.json": Analysis,
+    "tailora.plan.1.json": Plan,
+}
+
+
+def schema_text(document: type[BaseModel]) -> str:
+    """The JSON Schema (draft 2020-12) of what a document looks like when it is written."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **document.model_json_schema(mode="serialization"),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    for name, document in DOCUMENTS.items():
+        (FOLDER / name).write_text(schema_text(document), encoding="utf-8")

@@ -1,0 +1,284 @@
+"""Plans from real spectra, outlines and scores: budgets, documents, digest, stability."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from allocator.errors import InfeasibleBudget, InvalidRequest
+from allocator.options import PlanOptions
+from allocator.planner import budget_curve, check_feasible, make_plan, plan
+from analyzer.api import analyze, outline
+from analyzer.errors import BadModel, InvalidOption
+from tests.families import save_family
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@pytest.fixture(scope="module")
+def analysis(minilm, tmp_path_factory):
+    return analyze(minilm, cache=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def precise(minilm, tmp_path_factory):
+    return analyze(minilm, cache=tmp_path_factory.mktemp("cache"), estimator="peak")
+
+
+def test_minilm(analysis):
+    made = plan(analysis, budget=30)
+    assert made.counts == (5, 5, 5, 4, 5, 6)
+    assert [layer.top_k for layer in made.layers] == [2] * 6
+    assert made.weights == (MINILM_SHA256,)
+    assert made.budget.experts == made.budget.allocated == 30
+    assert sum(layer.share for layer in made.layers) == pytest.approx(30)
+    assert {module.name for module in made.layers[0].modules} == {
+        "attention.output.dense", "attention.self.key", "attention.self.query",
+        "attention.self.value", "intermediate.dense", "output.dense",
+    }  # fmt: skip
+
+
+def test_trainable_parameters_are_those_of_the_formula(analysis):
+    """Σ experts · [r (in + out) + in]: four 384², one 1536×384 and one 384×1536, r = 8."""
+    per_expert = 4 * (8 * 768 + 384) + (8 * 1920 + 384) + (8 * 1920 + 1536)
+    assert plan(analysis, budget=30).trainable_parameters == 30 * per_expert
+    without_routers = 4 * 8 * 768 + 2 * 8 * 1920
+    assert plan(analysis, budget=6).trainable_parameters == 6 * without_routers
+
+
+def test_one_expert_has_no_router_and_top_k_1(analysis):
+    made = plan(analysis, budget=7)
+    assert sorted(made.counts) == [1, 1, 1, 1, 1, 2]
+    for layer in made.layers:
+        assert layer.top_k == layer.experts
+        assert all(module.top_k == layer.experts for module in layer.modules)
+
+
+def test_budget_as_mean(analysis):
+    assert plan(analysis, budget=5, budget_kind="mean").counts == plan(analysis, budget=30).counts
+    assert plan(analysis, budget=2.5, budget_kind="mean").budget.experts == 15
+    with pytest.raises(InvalidRequest, match=r"comes to 14\.4 experts.*14 or 15"):
+        plan(analysis, budget=2.4, budget_kind="mean")
+
+
+@pytest.mark.parametrize("per_module", [False, True])
+@pytest.mark.parametrize("budget", [340_000, 523_456, 1_762_560, 1_762_559, 3_000_000])
+def test_budget_as_parameters_is_the_largest_that_fits(analysis, budget, per_module):
+    made = plan(analysis, budget=budget, budget_kind="parameters", per_module=per_module)
+    assert made.trainable_parameters <= budget
+    for more in range(1, 8):
+        larger = plan(analysis, budget=made.budget.experts + more, per_module=per_module)
+        assert larger.trainable_parameters > budget
+    assert made.budget.requested == budget
+
+
+def test_parameters_that_are_too_few(analysis):
+    with pytest.raises(InfeasibleBudget, match=r"smallest plan \(6 experts\) has 331776"):
+        plan(analysis, budget=331_775, budget_kind="parameters")
+    assert plan(analysis, budget=331_776, budget_kind="parameters").counts == (1,) * 6
+
+
+def test_per_module(analysis):
+    made = plan(analysis, budget=30, per_module=True)
+    modules = [module for layer in made.layers for module in layer.modules]
+    assert made.budget.allocated == sum(made.counts) == 30 * 6
+    ranked = sorted((module.alpha, module.experts) for module in modules)
+    assert [count for _, count in ranked] == sorted(module.experts for module in modules)
+    assert all(layer.experts is None and layer.share is None for layer in made.layers)
+    fits = {(m.layer, m.module): m.fits["hill"].alpha for m in analysis.matrices}
+    for layer in made.layers:
+        for module in layer.modules:
+            assert module.alpha == pytest.approx(fits[layer.layer, module.name])
+
+
+def test_a_fused_module_counts_once_with_the_mean_of_its_parts(tmp_path):
+    save_family("phi3", tmp_path)
+    found = analyze(tmp_path)
+    layer = plan(found, budget=6, per_module=True).layers[0]
+    fused = next(module for module in layer.modules if module.name == "self_attn.qkv_proj")
+    parts = [m.fits["hill"].alpha for m in found.matrices
+             if m.layer == 0 and m.module == fused.name]  # fmt: skip
+    assert len(parts) == 3
+    assert fused.alpha == pytest.approx(sum(parts) / 3)
+    assert fused.shape == (64, 32)
+
+
+def test_t5_is_one_list_and_per_module_budgets_count_its_modules(tmp_path):
+    save_family("t5", tmp_path)
+    found = outline(tmp_path)
+    made = plan(found, method="uniform", budget=12)
+    assert [(layer.stack, layer.layer) for layer in made.layers] == [
+        ("encoder", 0), ("encoder", 1), ("decoder", 0), ("decoder", 1)
+    ]  # fmt: skip
+    assert sum(made.counts) == 12
+    assert sum(plan(found, method="uniform", budget=12, per_module=True).counts) == 12 * 32 // 4
+
+
+def test_shapes_need_no_spectra(minilm):
+    made = plan(outline(minilm, hashes=True), method="mola", parameters={"shape": "8642"})
+    assert made.counts == (8, 7, 6, 4, 3, 2)
+    assert made.weights == (MINILM_SHA256,)
+    assert made.values == "none"
+    assert made.stability == ()
+    with pytest.raises(InvalidRequest, match="analyse the model first"):
+        plan(outline(minilm), budget=30)
+
+
+def test_custom(analysis):
+    counts = {"counts": [1, 2, 3, 4, 5, 6]}
+    assert plan(analysis, method="custom", parameters=counts).counts == (1, 2, 3, 4, 5, 6)
+    for options, message in (
+        ({"budget": 20}, "sum to 21, not to the budget of 20"),
+        ({"max_experts": 5}, "custom count 6 at position 5"),
+        ({"budget": 21, "per_module": True}, "6 counts for 36"),
+        ({"budget": 9e6, "budget_kind": "parameters"}, "cannot meet a number of parameters"),
+    ):
+        with pytest.raises((InvalidRequest, InfeasibleBudget), match=message):
+            plan(analysis, method="custom", parameters=counts, **options)
+
+
+def test_digest(analysis, precise):
+    made = plan(analysis, budget=30)
+    content = {
+        "weights": [MINILM_SHA256], "method": "alphalora", "parameters": made.parameters,
+        "counts": [5, 5, 5, 4, 5, 6],
+    }  # fmt: skip
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    assert made.digest == hashlib.sha256(canonical).hexdigest()
+    renamed = analysis.model_copy(update={"model": "another name"})
+    assert plan(renamed, budget=30).digest == made.digest
+    assert plan(precise, budget=30).digest == made.digest, "alphas differ in the sixth digit"
+    assert plan(analysis, budget=30, rank=4).digest != made.digest
+    assert plan(analysis, budget=31).digest != made.digest
+
+
+def test_stability(analysis, precise):
+    found = {other.estimator: other for other in plan(analysis, budget=30).stability}
+    assert found["ks"].counts == plan(analysis, budget=30, estimator="ks").counts
+    assert found["ks"].changed == 5
+    assert found["peak"].status == found["peak_as_released"].status == "needs_float64"
+    found = {other.estimator: other for other in plan(precise, budget=30).stability}
+    for name, other in found.items():
+        assert other.counts == plan(precise, budget=30, estimator=name).counts
+    corrected = plan(analysis, budget=30, aspect="marchenko_pastur").stability
+    assert {other.status for other in corrected} == {"not_applicable"}
+
+
+def test_minilm_by_the_estimator_of_the_released_code(precise):
+    """The golden case `all-MiniLM-L6-v2 encoder layer means`, from weights to counts."""
+    from tests.golden import released_allocations
+
+    case = next(c for c in released_allocations() if c["name"].startswith("all-MiniLM"))
+    made = plan(precise, budget=30, method="alphalora_as_released", estimator="peak_as_released")
+    assert list(made.counts) == case["allocation"]
+    for layer, alpha in zip(made.layers, case["alphas"], strict=True):
+        assert layer.alpha == pytest.approx(alpha, rel=1e-4)
+
+
+def test_budget_curve(analysis):
+    curve = budget_curve(analysis, range(6, 61))
+    assert curve.rounding == "webster"
+    for budget, counts in zip(curve.budgets, curve.counts, strict=True):
+        assert sum(counts) == budget
+        assert counts == plan(analysis, budget=budget, rounding="webster").counts
+    for before, after in zip(curve.counts, curve.counts[1:], strict=False):
+        assert all(b <= a for b, a in zip(before, after, strict=True))
+
+
+def test_modules_and_stacks_are_chosen(analysis, tmp_path):
+    made = plan(analysis, budget=30, modules=["query", "value"])
+    assert {m.name for layer in made.layers for m in layer.modules} == {
+        "attention.self.query", "attention.self.value"
+    }  # fmt: skip
+    save_family("llava", tmp_path)
+    found = outline(tmp_path)
+    assert {x.stack for x in plan(found, method="uniform", budget=4).layers} == {"text"}
+    vision = plan(found, method="uniform", budget=4, stack="vision")
+    assert {layer.stack for layer in vision.layers} == {"vision"}
+    assert len(plan(found, method="uniform", budget=8, stack="all").layers) == 4
+
+
+def test_failed_matrices_are_warned_of(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save_family("llama", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["model.layers.1.self_attn.q_proj.weight"].zero_()
+    save_file(weights, tmp_path / "model.safetensors")
+    found = analyze(tmp_path)
+    made = plan(found, budget=6)
+    assert [w for w in made.warnings if "q_proj" in w and "zero_matrix" in w]
+    assert not plan(found, budget=6, modules=["v_proj"]).warnings
+    with pytest.raises(BadModel, match="self_attn.q_proj in layer 1"):
+        plan(found, budget=6, per_module=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "the budget is missing"),
+        ({"budget": 5}, "6 layers.*use a budget from 6"),
+        ({"budget": 30.5}, "not whole; use 30 or 31"),
+        ({"budget": float("nan")}, "whole number"),
+        ({"budget": float("inf")}, "whole number"),
+        ({"budget": 1e12}, "use a budget from 6 to 100000"),
+        ({"budget": 30, "method": "gamma"}, "method gamma is unknown; use one of alphalora"),
+        ({"budget": 30, "budget_kind": "total"}, "budget kind total is unknown"),
+        ({"budget": 30, "rounding": "up"}, "rounding up is unknown"),
+        ({"budget": 30, "estimator": "peak"}, "holds no peak fits"),
+        ({"budget": 30, "estimator": "median"}, "estimator median is unknown"),
+        ({"budget": 30, "modules": ["gate"]}, "module gate is not in this model"),
+        ({"budget": 30, "stack": "vision"}, "stack vision is not in"),
+        ({"budget": 30, "parameters": {"shape": "2468"}}, "its parameters are beta"),
+        ({"budget": 30, "min_experts": 6}, "at least 6 each"),
+        ({"budget": 30, "max_experts": 4}, "from 6 to 24"),
+        ({"budget": 30, "top_k": 0}, "top-k is 0"),
+        ({"budget": 30, "rank": 0}, "rank is 0"),
+        ({"budget": 30, "lora_alpha": 0}, "lora-alpha is 0"),
+    ],
+)
+def test_requests_that_no_plan_can_meet(analysis, options, message):
+    with pytest.raises((InvalidRequest, InfeasibleBudget, InvalidOption), match=message):
+        plan(analysis, **options)
+
+
+def test_scores_say_nothing_of_modules():
+    for options in ({"modules": ["q_proj"]}, {"per_module": True}, {"stack": "text"}):
+        with pytest.raises(InvalidRequest, match="scores say nothing"):
+            plan([1.0, 2.0], budget=4, **options)
+    with pytest.raises(InvalidRequest, match="needs the shapes of a model"):
+        plan([1.0, 2.0], budget=4, budget_kind="parameters")
+    with pytest.raises(InvalidRequest, match="empty"):
+        plan([], budget=4)
+
+
+def test_what_cannot_be_is_known_from_headers(minilm):
+    found = outline(minilm)
+    assert check_feasible(found, PlanOptions(budget=30))
+    assert not check_feasible(found, PlanOptions(method="mola"))
+    for options in (PlanOptions(budget=5), PlanOptions(budget=7.5),
+                    PlanOptions(budget=30, parameters={"gamma": 1})):  # fmt: skip
+        with pytest.raises((InvalidRequest, InfeasibleBudget)):
+            check_feasible(found, options)
+
+
+def test_documents_are_valid_under_their_committed_schemas(analysis, minilm):
+    import jsonschema
+
+    folder = Path(__file__).parents[2] / "docs" / "schema"
+    documents = {
+        "tailora.plan.1.json": [
+            plan(analysis, budget=30), plan(analysis, budget=30, per_module=True),
+            plan([1.0, 2.0], budget=4), make_plan(outline(minilm), PlanOptions(method="mola")),
+        ],
+        "tailora.analysis.1.json": [analysis],
+        "tailora.outline.1.json": [outline(minilm)],
+    }  # fmt: skip
+    for name, found in documents.items():
+        schema = json.loads((folder / name).read_text())
+        for document in found:
+            written = json.loads(document.model_dump_json())
+            jsonschema.validate(written, schema, cls=jsonschema.Draft202012Validator)
+            assert written["schema"] == name.replace(".1.json", "/1")
+            assert type(document).model_validate(written) == document
