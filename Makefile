@@ -34,7 +34,7 @@ schema: $(VENV)/.dev
 	$(BIN)/python scripts/write_schemas.py
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/spectrum.py
+	$(BIN)/python -m benchmarks.spectrum
 
 clean:
 	rm -rf $(VENV)

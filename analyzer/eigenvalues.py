@@ -18,8 +18,10 @@ from analyzer.outline import View
 from analyzer.spectrum import Precision, Solver, Spectrum, SpectrumStatus
 
 _COLUMNS = 8192
-_ROWS = 512
+_ROW_BLOCKS = 8
+_SMALLEST_BLOCK = 96
 _LARGEST_EXPONENT = {torch.float32: 120, torch.float64: 1000}
+_HARMLESS_EXPONENT = 30
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -67,8 +69,9 @@ def eigenvalues(
 ) -> Spectrum:
     """The spectrum of a 2-D weight of any float dtype, shape (out, in).
 
-    A weight with NaN or infinite entries gives the status `not_finite`. Powers of two are divided
-    out first and put back in float64, so no finite float32 weight overflows or vanishes.
+    A weight with NaN or infinite entries gives the status `not_finite`. Of very large or small
+    weights a power of two is divided out first and put back in float64, so that no square of a
+    finite float32 weight overflows or vanishes.
     """
     dtype = torch.float32 if precision == "float32" else torch.float64
     matrix = weight.to(device or torch.device("cpu"))
@@ -77,8 +80,7 @@ def eigenvalues(
     largest = max(abs(float(end)) for end in torch.aminmax(matrix))
     if not np.isfinite(largest):
         return _failed(matrix, precision, "not_finite")
-    limit = _LARGEST_EXPONENT[dtype]
-    exponent = int(np.clip(np.frexp(largest)[1], -limit, limit))
+    exponent = _exponent(largest, dtype)
     try:
         with _full_float32(matrix.device):
             solved = _solve(matrix, dtype, 2.0**-exponent, solver)
@@ -90,9 +92,18 @@ def eigenvalues(
     return Spectrum(np.sort(values), precision)
 
 
+def _exponent(largest: float, dtype: torch.dtype) -> int:
+    """The power of two to divide out; 0 where squares neither overflow nor vanish anyway."""
+    exponent = int(np.frexp(largest)[1])
+    if abs(exponent) <= _HARMLESS_EXPONENT:
+        return 0
+    limit = _LARGEST_EXPONENT[dtype]
+    return max(-limit, min(exponent, limit))
+
+
 def _solve(matrix: torch.Tensor, dtype: torch.dtype, scale: float, solver: Solver) -> torch.Tensor:
     if solver == "svd":
-        singular: torch.Tensor = torch.linalg.svdvals(matrix.to(dtype) * scale)
+        singular: torch.Tensor = torch.linalg.svdvals(_scaled(matrix, dtype, scale))
         return singular.double().square()
     solved: torch.Tensor = torch.linalg.eigvalsh(_gram(matrix, dtype, scale), UPLO="L")
     return solved
@@ -104,13 +115,19 @@ def _gram(matrix: torch.Tensor, dtype: torch.dtype, scale: float) -> torch.Tenso
     The long side is cast in slices, so that memory beyond the weight itself stays bounded.
     """
     short, long = matrix.shape
+    rows = max(_SMALLEST_BLOCK, -(-short // _ROW_BLOCKS))
     gram = torch.zeros(short, short, dtype=dtype, device=matrix.device)
     for left in range(0, long, _COLUMNS):
-        columns = matrix[:, left : left + _COLUMNS].to(dtype) * scale
-        for top in range(0, short, _ROWS):
-            bottom = min(top + _ROWS, short)
+        columns = _scaled(matrix[:, left : left + _COLUMNS], dtype, scale)
+        for top in range(0, short, rows):
+            bottom = min(top + rows, short)
             gram[top:bottom, :bottom].addmm_(columns[top:bottom], columns[:bottom].T)
     return gram
+
+
+def _scaled(matrix: torch.Tensor, dtype: torch.dtype, scale: float) -> torch.Tensor:
+    cast = matrix.to(dtype)
+    return cast if scale == 1.0 else cast * scale
 
 
 def _failed(matrix: torch.Tensor, precision: Precision, status: SpectrumStatus) -> Spectrum:

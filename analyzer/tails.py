@@ -156,11 +156,14 @@ def _scan(logs: Floats, first: int, last: int) -> tuple[Floats, Floats]:
 def _distances(logs: Floats, starts: NDArray[np.int64], sizes: Floats, exponents: Floats) -> Floats:
     """D of each tail in a block of neighbouring starts; shape (block,)."""
     left = int(starts[0])
-    ranks = np.maximum(np.arange(len(logs) - left) - (starts - left)[:, None], 0)
-    work = np.maximum(logs[left:] - logs[starts][:, None], 0.0)
+    ranks = np.arange(left, len(logs), dtype=np.float64) - starts[:, None]
+    np.maximum(ranks, 0.0, out=ranks)
+    ranks /= sizes[:, None]
+    work = logs[left:] - logs[starts][:, None]
+    np.maximum(work, 0.0, out=work)
     work *= -exponents[:, None]
     np.exp(work, out=work)
-    work += ranks / sizes[:, None]
+    work += ranks
     work -= 1.0
     return np.asarray(np.maximum(work.max(axis=1), -work.min(axis=1)))
 
