@@ -40,7 +40,8 @@ class LocalSource:
         self.revision: str | None = None
         self._memory = memory
         self._folder = path if path.is_dir() else path.parent
-        self.files: Sequence[str] = _files_of_folder(path) if path.is_dir() else _file_alone(path)
+        self._index = _read_index(path / INDEX) if path.is_dir() else {}
+        self.files: Sequence[str] = _files(path, self._index)
         self._identities: dict[str, FileIdentity] = {}
         self._headers: dict[str, tuple[TensorInfo, ...]] = {}
 
@@ -75,7 +76,17 @@ class LocalSource:
             except OSError as error:
                 raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
             self._headers[file] = parse_header(header, size, path)
+            self._check_index(file)
         return self._headers[file]
+
+    def _check_index(self, file: str) -> None:
+        present = {tensor.name for tensor in self._headers[file]}
+        for name, home in self._index.items():
+            if home == file and name not in present:
+                raise UnreadableFile(
+                    f"{INDEX} says that {file} holds {name[:100]}, but it does not; "
+                    "fetch both again"
+                )
 
     def sha256(self, file: str) -> str:
         """The sha256 of a file's bytes, remembered where the source was given a memory."""
@@ -124,10 +135,13 @@ class LocalSource:
         return identity
 
 
+def _files(path: Path, index: dict[str, str]) -> list[str]:
+    if not path.is_dir():
+        return _file_alone(path)
+    return sorted(set(index.values())) if index else _files_of_folder(path)
+
+
 def _files_of_folder(folder: Path) -> list[str]:
-    index = folder / INDEX
-    if index.is_file():
-        return _files_of_index(folder, index)
     found = sorted(entry.name for entry in folder.glob("*.safetensors"))
     if "model.safetensors" in found:
         return ["model.safetensors"]
@@ -147,20 +161,23 @@ def _files_of_folder(folder: Path) -> list[str]:
     raise ModelNotFound(f"{folder} holds no .safetensors file; pass the folder that does")
 
 
-def _files_of_index(folder: Path, index: Path) -> list[str]:
-    parsed = read_json(_read_small(index), str(index), MAX_INDEX_BYTES)
-    weight_map = parsed.get("weight_map")
+def _read_index(index: Path) -> dict[str, str]:
+    """The file of each tensor, by the index; empty where there is no index."""
+    if not index.is_file():
+        return {}
+    weight_map = read_json(_read_small(index), str(index), MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise UnreadableFile(f"{index} has no weight_map; fetch it again")
-    names = {str(name) for name in weight_map.values()}
-    for name in sorted(names):
+    named = {str(tensor): str(file) for tensor, file in weight_map.items()}
+    for name in sorted(set(named.values())):
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise UnreadableFile(f"{index} names {name[:100]!r}, which is no file beside it")
-        if not (folder / name).is_file():
+        if not (index.parent / name).is_file():
             raise MissingShard(
-                f"{index} names {name}, which is not there; fetch the missing file into {folder}"
+                f"{index} names {name}, which is not there; "
+                f"fetch the missing file into {index.parent}"
             )
-    return sorted(names)
+    return named
 
 
 def _file_alone(path: Path) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from analyzer import fused
 from analyzer.architecture import Architecture
 from analyzer.errors import BadModel, NothingToAnalyse
-from analyzer.header import BITS, TensorInfo
+from analyzer.header import TensorInfo
 from analyzer.naming import BlockName, StackName, find_stacks, split_block_name
 from analyzer.outline import Matrix, Outline, Role, Skipped, Stack, View
 from analyzer.source import Source
@@ -27,7 +27,7 @@ def outline(source: Source) -> Outline:
     NothingToAnalyse where no linear weight lies inside a transformer block.
     """
     architecture = source.architecture
-    tensors = {info.name: (file, info) for file in source.files for info in source.tensors(file)}
+    tensors = _tensors(source)
     stacks = _stacks(tensors, architecture)
     scan = _Scan(tensors, stacks, architecture)
     matrices = [matrix for file, info in tensors.values() for matrix in scan.tensor(file, info)]
@@ -48,6 +48,19 @@ def outline(source: Source) -> Outline:
         skipped=tuple(scan.skipped),
         warnings=tuple(scan.warnings),
     )
+
+
+def _tensors(source: Source) -> dict[str, tuple[str, TensorInfo]]:
+    tensors: dict[str, tuple[str, TensorInfo]] = {}
+    for file in source.files:
+        for info in source.tensors(file):
+            if info.name in tensors:
+                raise BadModel(
+                    f"{info.name} is both in {tensors[info.name][0]} and in {file}; "
+                    "remove the file that does not belong to the model"
+                )
+            tensors[info.name] = file, info
+    return tensors
 
 
 def _stack(stack: StackName) -> Stack:
@@ -71,8 +84,9 @@ def _stacks(
             continue
         if stack.layers < declared:
             raise BadModel(
-                f"config.json speaks of {declared} layers, but the weights hold "
-                f"{stack.layers}; pass the folder that holds all files of the model"
+                f"config.json speaks of {declared} layers, but the weights hold {stack.layers}: "
+                "the checkpoint is incomplete (pass the folder that holds all its files), "
+                "or its layers share weights, which no plan can tell apart"
             )
         stacks[prefix] = StackName(stack.name, stack.kind, prefix, declared)
     return stacks
@@ -92,7 +106,6 @@ class _Scan:
         shapes = {name: info.shape for name, (_, info) in tensors.items()}
         self._transposed = fused.stores_transposed(shapes, architecture)
         self._has_experts = any(_is_expert(name.split(".")) for name in tensors)
-        self._warned: set[str] = set()
         self.packing: str | None = None
         self.skipped: list[Skipped] = []
         self.warnings: list[str] = []
@@ -162,11 +175,23 @@ class _Scan:
         self, file: str, info: TensorInfo, stack: StackName, block: BlockName
     ) -> Iterator[Matrix]:
         module = block.suffix.removesuffix(".weight")
-        role = self._role(module)
         transpose = self._transposed and fused.is_conv1d(module)
         rows, columns = reversed(info.shape) if transpose else info.shape
-        view = View(transpose=transpose)
-        yield from self._divided(file, info, stack, block.layer, module, role, view, rows, columns)
+        whole = Matrix(
+            name=info.name,
+            tensor=info.name,
+            file=file,
+            dtype=info.dtype,
+            shape=(rows, columns),
+            role=self._role(module),
+            stack=stack.name,
+            layer=block.layer,
+            module=module,
+            expert=_expert_index(module),
+            view=View(transpose=transpose),
+            bytes=info.nbytes,
+        )
+        yield from self._parts(whole, stack)
 
     def _experts(
         self, file: str, info: TensorInfo, stack: StackName, block: BlockName
@@ -179,54 +204,47 @@ class _Scan:
         )
         rows, columns = reversed(stored) if transpose else stored
         for expert in range(count):
-            view = View(expert=expert, transpose=transpose)
-            yield from self._divided(
-                file, info, stack, block.layer, module, "expert", view, rows, columns
-            )
-
-    def _divided(
-        self,
-        file: str,
-        info: TensorInfo,
-        stack: StackName,
-        layer: int,
-        module: str,
-        role: Role,
-        view: View,
-        rows: int,
-        columns: int,
-    ) -> Iterator[Matrix]:
-        try:
-            parts = fused.parts_of(module, rows, columns, stack.kind, self._architecture)
-        except fused.UnknownLayout as unknown:
-            parts = ()
-            if str(unknown) not in self._warned:
-                self._warned.add(str(unknown))
-                self.warnings.append(f"{unknown}; analysed as one matrix")
-        bytes_a_row = columns * BITS[info.dtype] // 8
-        for part in parts or (fused.Part("", 1, 0, rows),):
-            whole = not parts
-            tags = ([] if view.expert is None else [str(view.expert)]) + (
-                [] if whole else [part.name]
-            )
-            yield Matrix(
-                name="#".join([info.name, *([".".join(tags)] if tags else [])]),
+            whole = Matrix(
+                name=f"{info.name}#{expert}",
                 tensor=info.name,
                 file=file,
                 dtype=info.dtype,
-                shape=(part.rows, columns),
-                role=role,
+                shape=(rows, columns),
+                role="expert",
                 stack=stack.name,
-                layer=layer,
+                layer=block.layer,
                 module=module,
-                part=None if whole else part.name,
-                expert=view.expert if view.expert is not None else _expert_index(module),
-                view=view
-                if whole
-                else view.model_copy(
-                    update={"groups": part.groups, "start": part.start, "stop": part.stop}
-                ),
-                bytes=part.rows * bytes_a_row,
+                expert=expert,
+                view=View(expert=expert, transpose=transpose),
+                bytes=info.nbytes // count,
+            )
+            yield from self._parts(whole, stack)
+
+    def _parts(self, whole: Matrix, stack: StackName) -> Iterator[Matrix]:
+        """The parts of a fused matrix; the matrix itself where it is none or its layout unknown."""
+        rows, columns = whole.shape
+        try:
+            parts = fused.parts_of(
+                whole.module or "", rows, columns, stack.kind, self._architecture
+            )
+        except fused.UnknownLayout as unknown:
+            parts = ()
+            warning = f"{unknown}; analysed as one matrix"
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+        if not parts:
+            yield whole
+        mark = "#" if whole.view.expert is None else "."
+        for part in parts:
+            cut = {"groups": part.groups, "start": part.start, "stop": part.stop}
+            yield whole.model_copy(
+                update={
+                    "name": f"{whole.name}{mark}{part.name}",
+                    "shape": (part.rows, columns),
+                    "part": part.name,
+                    "view": whole.view.model_copy(update=cut),
+                    "bytes": whole.bytes * part.rows // rows,
+                }
             )
 
     def _role(self, module: str) -> Role:

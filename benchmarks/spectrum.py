@@ -31,7 +31,7 @@ from analyzer.tails import fit
 from benchmarks.baselines import released_window, weightwatcher_alpha
 from benchmarks.machine import describe
 
-_SETTLE_SECONDS = 0.3
+_SETTLE_SECONDS = 1.0
 """Between runs, until the threads that the last one left spinning are asleep."""
 
 Weights = list[torch.Tensor]

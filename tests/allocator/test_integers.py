@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given, settings
@@ -36,13 +37,13 @@ def counts_of(alphas, beta, total, bounds, rounding) -> tuple[int, ...]:
 @settings(max_examples=400, deadline=None)
 @given(requests())
 def test_invariants(request):
-    alphas, beta, total, bounds, rounding = request
+    alphas, beta, total, bounds, _ = request
     counts = counts_of(*request)
     assert sum(counts) == total
     assert min(counts) >= bounds.minimum
     assert bounds.maximum is None or max(counts) <= bounds.maximum
     ranked = sorted(zip(alphas, counts, strict=True))
-    for (alpha, count), (larger, other) in zip(ranked, ranked[1:], strict=False):
+    for (alpha, count), (larger, other) in pairwise(ranked):
         if alpha < larger:
             assert count <= other, "larger alpha never gets fewer"
         else:

@@ -78,6 +78,23 @@ def test_missing_shards_are_named(llama):
         open_source(str(llama))
 
 
+def test_an_index_that_disagrees_with_its_files(llama):
+    names = shard(llama)
+    index = json.loads((llama / INDEX).read_text())
+    index["weight_map"]["model.layers.9.mlp.up_proj.weight"] = names[0]
+    (llama / INDEX).write_text(json.dumps(index))
+    with pytest.raises(UnreadableFile, match=r"model\.layers\.9\.mlp\.up_proj\.weight"):
+        outline(open_source(str(llama)))
+
+
+def test_a_tensor_in_two_files(llama):
+    names = shard(llama)
+    (llama / INDEX).unlink()
+    (llama / names[1]).write_bytes((llama / names[0]).read_bytes())
+    with pytest.raises(BadModel, match=f"both in {names[0]} and in {names[1]}"):
+        outline(open_source(str(llama)))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,0 +1,93 @@
+"""Rules of the house that a tool does not check by itself."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tailora
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("tailora", "service", "allocator", "analyzer")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+NEEDS_TORCH = {"analyzer.eigenvalues", "analyzer.solver"}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_files_have_one_purpose():
+    lengths = sorted(len(path.read_text().splitlines()) for path in SOURCES)
+    assert lengths[-1] <= 400
+    assert lengths[len(lengths) // 2] <= 150
+
+
+def test_every_module_but_the_solver_imports_without_torch():
+    modules = [module_name(path) for path in SOURCES]
+    light = [name for name in modules if name not in NEEDS_TORCH and "__main__" not in name]
+    code = (
+        "import sys, importlib\n"
+        "for heavy in ('torch', 'transformers'): sys.modules[heavy] = None\n"
+        f"for name in {light!r}: importlib.import_module(name)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert len(light) > 30
+
+
+def test_the_facade_exports_what_it_says():
+    assert sorted(tailora.__all__) == sorted(set(tailora.__all__)) == sorted(tailora._HOMES)
+    for name in tailora.__all__:
+        home = importlib.import_module(tailora._HOMES[name])
+        assert getattr(tailora, name) is getattr(home, name)
+        assert getattr(home, name).__doc__
+    assert dir(tailora) == tailora.__all__
+    with pytest.raises(AttributeError, match="no attribute plam"):
+        _ = tailora.plam
+
+
+def test_error_trees_are_drawn_in_full():
+    for package in ("analyzer", "allocator"):
+        module = importlib.import_module(f"{package}.errors")
+        classes = [c for c in vars(module).values() if isinstance(c, type)]
+        assert len(classes) > 3
+        for error in classes:
+            assert error.__name__ in module.__doc__
+
+
+def test_committed_schemas_are_those_of_the_code():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        from write_schemas import DOCUMENTS, FOLDER, schema_text
+    finally:
+        sys.path.pop(0)
+    assert {path.name for path in FOLDER.glob("*.json")} == set(DOCUMENTS)
+    for name, document in DOCUMENTS.items():
+        assert (FOLDER / name).read_text() == schema_text(document), "run `make schema`"
+
+
+def test_readme_from_python(minilm, capsys):
+    """The four lines of the README, with a real model."""
+    readme = (ROOT / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1)
+    exec(code.replace("path/to/model", str(minilm)).replace("160", "30"), {})
+    assert capsys.readouterr().out == "(5, 5, 5, 4, 5, 6)\n"
+
+
+def test_every_option_and_method_is_documented():
+    from allocator.methods import METHODS
+    from allocator.mola import SHAPES
+    from analyzer.tails import ESTIMATORS
+
+    allocation = (ROOT / "docs" / "allocation.md").read_text()
+    estimators = (ROOT / "docs" / "estimators.md").read_text()
+    assert all(name in allocation for name in [*METHODS, *SHAPES])
+    assert all(f"`{name}`" in estimators for name in ESTIMATORS)
+    statuses = json.loads((ROOT / "docs/schema/tailora.analysis.1.json").read_text())
+    named = statuses["$defs"]["Fit"]["properties"]["status"]["enum"]
+    assert all(f"`{status}`" in estimators for status in named if status != "ok")
