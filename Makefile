@@ -40,12 +40,14 @@ clean:
 	rm -rf $(VENV)
 
 $(VENV)/.analyze: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[analyze]'
-	$(PIP) install --quiet --no-deps $(EXAMPLE)
+	@echo "installing TaiLoRA into $(VENV), once" >&2
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[analyze]'
+	@$(PIP) install --quiet --no-deps $(EXAMPLE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.analyze
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@echo "installing what the checks need into $(VENV), once" >&2
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(BIN)/python:

@@ -40,13 +40,13 @@ class Bounds:
                 f"max-experts {self.maximum} is below min-experts {self.minimum}; raise it"
             )
 
-    def check(self, total: int, slots: int, what: str = "layers") -> None:
-        """Raise InfeasibleBudget unless `slots` counts within these bounds can sum to `total`."""
-        low = slots * self.minimum
-        high = MAX_EXPERTS if self.maximum is None else min(slots * self.maximum, MAX_EXPERTS)
+    def check(self, total: int, layers: int) -> None:
+        """Raise InfeasibleBudget unless counts within these bounds can sum to `total`."""
+        low = layers * self.minimum
+        high = MAX_EXPERTS if self.maximum is None else min(layers * self.maximum, MAX_EXPERTS)
         if not low <= total <= high:
             raise InfeasibleBudget(
-                f"{total} experts cannot be divided over {slots} {what} with at least "
+                f"{total} experts cannot be divided over {layers} layers with at least "
                 f"{self.minimum} each"
                 + (f" and at most {self.maximum}" if self.maximum else "")
                 + f"; use a budget from {low} to {high}"

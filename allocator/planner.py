@@ -143,6 +143,7 @@ class _Planner:
 
     def allocate(self, total: int) -> Allocation:
         """Counts for the slots at a total per layer."""
+        self._options.bounds.check(total, len(self.subject.layers))
         if self._options.per_module:
             total = total * len(self._modules) // len(self.subject.layers)
         return self._method.allocate(

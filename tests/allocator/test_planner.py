@@ -92,6 +92,12 @@ def test_per_module(analysis):
             assert module.alpha == pytest.approx(fits[layer.layer, module.name])
 
 
+def test_a_budget_below_the_layers_is_said_in_layers_also_per_module(analysis):
+    with pytest.raises(InfeasibleBudget, match="5 experts cannot be divided over 6 layers"):
+        plan(analysis, budget=5, per_module=True)
+    assert set(plan(analysis, budget=6, per_module=True).counts) == {1}
+
+
 def test_a_fused_module_counts_once_with_the_mean_of_its_parts(tmp_path):
     save_family("phi3", tmp_path)
     found = analyze(tmp_path)
