@@ -160,6 +160,16 @@ def test_transposed_experts_of_llama4(tmp_path):
         torch.testing.assert_close(live[expert], down[f"{expert}.None"] @ hidden)
 
 
+def test_square_experts_are_told_apart_by_the_model_type():
+    """gpt-oss stores in × out; where 2 · size = hidden, no shape shows it."""
+    from analyzer.architecture import Architecture
+    from analyzer.fused import is_transposed_expert
+
+    for kind, transposed in (("gpt_oss", True), ("qwen3_moe", False)):
+        config = Architecture({"model_type": kind, "hidden_size": 32})
+        assert is_transposed_expert((32, 32), True, config) is transposed
+
+
 @pytest.mark.parametrize("family", ["mixtral", "qwen3_moe", "granite_moe"])
 def test_separate_experts_are_those_of_the_live_model(family, tmp_path):
     """transformers 5 fuses experts while loading: [experts, 2 · size, hidden], gate first."""

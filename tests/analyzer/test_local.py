@@ -228,6 +228,20 @@ def test_a_file_that_changes_under_us(llama):
         source.sha256("model.safetensors")
 
 
+def test_a_file_that_changes_while_it_is_hashed(llama, monkeypatch):
+    import hashlib
+
+    original = hashlib.file_digest
+
+    def slow(stream, name):
+        os.utime(llama / "model.safetensors", ns=(1, 1))
+        return original(stream, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", slow)
+    with pytest.raises(UnreadableFile, match="changed while it was read"):
+        open_source(str(llama)).sha256("model.safetensors")
+
+
 def test_hashes_are_remembered_until_the_file_changes(llama, own_cache):
     import hashlib
 
