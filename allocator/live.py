@@ -78,7 +78,7 @@ class _LiveModel:
         weighted = {
             name.rpartition(".")[0]
             for name, parameter in model.named_parameters()
-            if parameter.ndim >= 2
+            if parameter.ndim == 2
         }
         by_prefix = find_stacks(sorted(weighted), _architecture(model))
         self.stacks: dict[str, StackName] = {stack.name: stack for stack in by_prefix.values()}

@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from analyzer.outline import Record, Skipped, Stack
+from analyzer.outline import Document, Record, Skipped, Stack
 
 BudgetKind = Literal["experts", "mean", "parameters"]
 Values = Literal["alpha", "score", "none"]
@@ -83,7 +83,7 @@ class PlanProvenance(Record):
     bytes_read: int | None = None
 
 
-class Plan(Record):
+class Plan(Document):
     """How many LoRA experts each layer gets, by which method, from what. `tailora.plan/1`."""
 
     schema_id: Literal["tailora.plan/1"] = Field("tailora.plan/1", alias="schema")
@@ -103,15 +103,6 @@ class Plan(Record):
     warnings: tuple[str, ...]
     stability: tuple[Alternative, ...] = Field(description="the plan under other estimators")
     provenance: PlanProvenance
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
 
     @property
     def counts(self) -> tuple[int, ...]:

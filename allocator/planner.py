@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from pydantic import Field
@@ -25,6 +24,7 @@ from allocator.stability import alternatives
 from allocator.subject import Layer, Scores, Subject, subject_of
 from analyzer.outline import Module, Outline, Record
 from analyzer.report import Analysis
+from analyzer.version import tailora_version
 
 
 def make_plan(given: Analysis | Outline | Scores, options: PlanOptions | None = None) -> Plan:
@@ -264,10 +264,7 @@ def _trainable(layers: Sequence[PlanLayer]) -> int | None:
 
 
 def _provenance(given: Analysis | Outline | Scores) -> PlanProvenance:
-    try:
-        own = version("tailora")
-    except PackageNotFoundError:
-        own = "not installed"
+    own = tailora_version()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     if not isinstance(given, Analysis):
         return PlanProvenance(tailora=own, created_at=created, verified=None)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from analyzer.aspect import Aspect, check_aspect
@@ -34,6 +33,7 @@ from analyzer.spectrum import (
 )
 from analyzer.store import SpectrumKey, SpectrumStore, StoredSpectrum
 from analyzer.tails import ESTIMATORS, Fit, estimator_named, fit
+from analyzer.version import tailora_version
 
 if TYPE_CHECKING:
     from analyzer.solver import MatrixSolver
@@ -88,11 +88,6 @@ class Options:
         return "float64" if self.precision == "float64" else "float32"
 
 
-def file_hashes(source: Source) -> dict[str, str]:
-    """The sha256 of every weight file, by name."""
-    return {file: source.sha256(file) for file in source.files}
-
-
 def analyze(
     source: Source,
     options: Options | None = None,
@@ -110,10 +105,14 @@ def analyze(
     clock, started = time.monotonic(), datetime.now(UTC)
     outline = scan_outline(source)
     chosen = select(outline, scope=options.scope, stack=options.stack, modules=options.modules)
-    hashes = file_hashes(source)
+    bytes_done, bytes_total = 0, sum(matrix.bytes for matrix in chosen)
+    hashes = {}
+    for file in source.files:
+        if progress is not None:
+            progress(Progress(0, len(chosen), 0, bytes_total, f"checksum of {file}", None))
+        hashes[file] = source.sha256(file)
     run = _Run(source, options, store, hashes)
     results = {}
-    bytes_done, bytes_total = 0, sum(matrix.bytes for matrix in chosen)
     for matrix, result in run.results(chosen):
         results[matrix.name] = result
         bytes_done += matrix.bytes
@@ -133,7 +132,7 @@ def analyze(
             aspect=options.aspect,
             weighting=options.weighting,
             scope=options.scope,
-            precision=options.solved_precision,
+            precision=_lowest_precision(matrices),
             solver=options.solver,
         ),
         stacks=outline.stacks,
@@ -186,7 +185,7 @@ class _Run:
         """Where, when and by what the numbers were made."""
         solver = self._solver
         return Provenance(
-            tailora=_version(),
+            tailora=tailora_version(),
             torch=solver.torch_version if solver else None,
             numerics=NUMERICS_VERSION,
             device=solver.device_name if solver else "none",
@@ -264,8 +263,6 @@ class _Run:
         return found
 
 
-def _version() -> str:
-    try:
-        return version("tailora")
-    except PackageNotFoundError:
-        return "not installed"
+def _lowest_precision(matrices: Sequence[MatrixResult]) -> Precision:
+    """Stored float64 spectra may serve where float32 was enough."""
+    return "float32" if any(m.precision == "float32" for m in matrices) else "float64"

@@ -74,6 +74,24 @@ class Architecture:
         return self.number("num_attention_heads", "n_head", "n_heads", "num_heads")
 
     @property
+    def key_value_heads(self) -> int | None:
+        """Number of key and value heads, where the config says it."""
+        nested = self.raw.get("attn_config")
+        if isinstance(nested, dict) and (found := Architecture(nested).number("kv_n_heads")):
+            return found
+        return self.number(
+            "num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"
+        )
+
+    @property
+    def head_size(self) -> int | None:
+        """Width of one attention head."""
+        stated = self.number("head_dim", "kv_channels")
+        if stated is not None or self.hidden_size is None or self.heads is None:
+            return stated
+        return self.hidden_size // self.heads
+
+    @property
     def hidden_size(self) -> int | None:
         """Width of the residual stream."""
         return self.number("hidden_size", "n_embd", "d_model", "embed_dim")

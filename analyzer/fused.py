@@ -13,10 +13,11 @@ from analyzer.architecture import Architecture
 
 _CONV1D_MODELS = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"}
 _CONV1D_MODULES = {"c_attn", "q_attn", "c_proj", "c_fc"}
-_INTERLEAVED_HEADS = {"gpt_neox", "gpt_neox_japanese", "bloom", "persimmon"}
+_INTERLEAVED_HEADS = {"gpt_neox", "gpt_neox_japanese", "bloom", "persimmon", "deberta"}
 _TRANSPOSED_EXPERTS = {"gpt_oss", "llama4", "llama4_text", "qwen3_vl_moe", "qwen3_vl_moe_text"}
-_CONTIGUOUS_QKV = {"qkv_proj", "qkv", "Wqkv", "c_attn", "query_key_value", "in_proj_weight"}
-_FUSED_QKV = _CONTIGUOUS_QKV | {"wqkv", "W_pack"}
+_STACKED_QKV = {"qkv_proj", "qkv", "Wqkv", "c_attn", "W_pack", "in_proj_weight"}
+_FUSED_QKV = _STACKED_QKV | {"query_key_value", "wqkv"}
+_CODEGEN_GROUPS = 4
 _FUSED_GATE_UP = {"gate_up_proj", "input_linear", "Wi"}
 
 
@@ -42,14 +43,15 @@ class UnknownLayout(Exception):
 def stores_transposed(shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> bool:
     """Whether a checkpoint stores its linear weights as in × out (transformers' Conv1D).
 
-    Without a config, GPT-2's fused c_attn shows it by being three times as wide as tall.
+    GPT-2's fused c_attn shows it by being three times as wide as tall, whatever the config says.
     """
-    if architecture.model_type is not None:
-        return architecture.text.model_type in _CONV1D_MODELS
-    return any(
-        name.endswith("attn.c_attn.weight") and len(shape) == 2 and shape[1] == 3 * shape[0]
-        for name, shape in shapes.items()
-    )
+    for name, shape in shapes.items():
+        if name.endswith(".attn.c_attn.weight") and len(shape) == 2:
+            if shape[1] == 3 * shape[0]:
+                return True
+            if shape[0] == 3 * shape[1]:
+                return False
+    return architecture.text.model_type in _CONV1D_MODELS
 
 
 def is_conv1d(module: str) -> bool:
@@ -79,12 +81,18 @@ def parts_of(
     leaf = module.rsplit(".", 1)[-1]
     if leaf in _FUSED_GATE_UP and (leaf != "Wi" or architecture.model_type == "modernbert"):
         return _gate_up(module, rows, architecture)
-    if leaf in _FUSED_QKV and rows != columns:
-        parts = _qkv(leaf, rows, columns, kind, architecture)
-        if sum(part.rows for part in parts) != rows:
-            raise UnknownLayout(f"{module}: {rows} rows do not fit the heads in config.json")
-        return parts
-    return ()
+    if rows == columns or not _is_fused_qkv(leaf, architecture):
+        return ()
+    parts = _qkv(leaf, rows, columns, kind, architecture)
+    if sum(part.rows for part in parts) != rows or min(part.rows for part in parts) <= 0:
+        raise UnknownLayout(f"{leaf}: {rows} rows do not fit the heads in config.json")
+    return parts
+
+
+def _is_fused_qkv(leaf: str, architecture: Architecture) -> bool:
+    if leaf == "in_proj":
+        return architecture.text.model_type == "deberta"
+    return leaf in _FUSED_QKV or "qkv" in leaf
 
 
 def _gate_up(module: str, rows: int, architecture: Architecture) -> tuple[Part, ...]:
@@ -99,33 +107,48 @@ def _gate_up(module: str, rows: int, architecture: Architecture) -> tuple[Part, 
 def _qkv(
     leaf: str, rows: int, columns: int, kind: str, architecture: Architecture
 ) -> tuple[Part, ...]:
-    if kind == "vision":
+    if (kind == "vision" and leaf in _STACKED_QKV) or leaf == "in_proj_weight":
         return _stacked(rows, 1, 1)
     config = architecture.text
-    model_type, heads = config.model_type, config.heads
-    if heads is None:
-        if leaf in ("c_attn", "qkv", "Wqkv") and rows == 3 * columns:
+    if config.heads is None:
+        if leaf in _STACKED_QKV and rows == 3 * columns:
             return _stacked(rows, 1, 1)
         raise UnknownLayout(f"{leaf}: a fused weight needs the number of heads from config.json")
-    key_value_heads = config.number("num_key_value_heads", "multi_query_group_num") or heads
+    parts = _by_heads(leaf, rows, config, config.heads)
+    head = config.head_size
+    if head is not None and parts[0].rows != config.heads * head:
+        raise UnknownLayout(f"{leaf}: {rows} rows do not fit the heads in config.json")
+    return parts
+
+
+def _by_heads(leaf: str, rows: int, config: Architecture, heads: int) -> tuple[Part, ...]:
+    model_type, key_value_heads = config.model_type, config.key_value_heads or heads
     if model_type in _INTERLEAVED_HEADS:
         return _grouped(rows, heads, 1)
     if model_type in ("falcon", "RefinedWeb", "RefinedWebModel"):
-        return _falcon(config, rows, heads)
+        if config.flag("new_decoder_architecture"):
+            return _grouped(rows, key_value_heads, heads // key_value_heads)
+        return _multi_query(rows, heads, config)
     if model_type == "gpt_bigcode":
-        multi_query = config.flag("multi_query", True)
-        return _stacked(rows, heads, 1) if multi_query else _grouped(rows, heads, 1)
+        return _multi_query(rows, heads, config)
     if model_type == "internlm2":
         return _grouped(rows, key_value_heads, heads // key_value_heads)
-    if leaf in _CONTIGUOUS_QKV - {"query_key_value"} or model_type == "chatglm":
+    if model_type == "codegen":
+        third = rows // (3 * _CODEGEN_GROUPS)
+        names = ("q", "v", "k")
+        return tuple(
+            Part(name, _CODEGEN_GROUPS, place * third, (place + 1) * third)
+            for place, name in enumerate(names)
+        )
+    if model_type == "chatglm" and config.number("multi_query_group_num") is None:
+        return _grouped(rows, heads, 1)
+    if leaf in _STACKED_QKV or model_type == "chatglm":
         return _stacked(rows, heads, key_value_heads)
     raise UnknownLayout(f"{leaf}: the order of q, k, v in a {model_type} model is not known")
 
 
-def _falcon(config: Architecture, rows: int, heads: int) -> tuple[Part, ...]:
-    if config.flag("new_decoder_architecture"):
-        key_value_heads = config.number("num_kv_heads", "n_head_kv") or heads
-        return _grouped(rows, key_value_heads, heads // key_value_heads)
+def _multi_query(rows: int, heads: int, config: Architecture) -> tuple[Part, ...]:
+    """One key and value for all queries, stacked; else interleaved by head."""
     if config.flag("multi_query", True):
         return _stacked(rows, heads, 1)
     return _grouped(rows, heads, 1)

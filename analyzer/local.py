@@ -169,6 +169,7 @@ def _read_index(index: Path) -> dict[str, str]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise UnreadableFile(f"{index} has no weight_map; fetch it again")
     named = {str(tensor): str(file) for tensor, file in weight_map.items()}
+    whole = "model.safetensors"
     for name in sorted(set(named.values())):
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise UnreadableFile(f"{index} names {name[:100]!r}, which is no file beside it")
@@ -177,7 +178,8 @@ def _read_index(index: Path) -> dict[str, str]:
                 f"{index} names {name}, which is not there; "
                 f"fetch the missing file into {index.parent}"
             )
-    return named
+    # Beside a whole file transformers ignores the index, so the trainer would load that file.
+    return {} if (index.parent / whole).exists() and whole not in named.values() else named
 
 
 def _file_alone(path: Path) -> list[str]:

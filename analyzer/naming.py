@@ -16,8 +16,9 @@ StackKind = Literal["text", "vision", "audio"]
 
 _VISION = re.compile(r"(^|[._])(vision|visual|vit|image|img|deit|dinov2|clip)", re.IGNORECASE)
 _AUDIO = re.compile(r"(^|[._])(audio|speech|acoustic)", re.IGNORECASE)
-_CONNECTOR = re.compile(
-    r"(^|[._])(merger|projector|connector|resampler|qformer|abstractor|adapter)", re.IGNORECASE
+_NO_STACK = re.compile(
+    r"(^|[._])(merger|projector|connector|resampler|qformer|abstractor|adapter|mtp|nextn)",
+    re.IGNORECASE,
 )
 
 
@@ -54,13 +55,13 @@ def find_stacks(modules: Iterable[str], architecture: Architecture) -> dict[str,
     """The stacks among the names of weight-carrying modules, by prefix, in the models' order.
 
     A prefix is a stack when a module lies inside its numbered parts (`merger.mlp.0` itself is a
-    module, not a block) and when it is not the connector between two stacks. Raises BadModel
-    where a stack lacks a layer.
+    module, not a block) and when it is neither the connector between two stacks nor a
+    multi-token prediction head. Raises BadModel where a stack lacks a layer.
     """
     layers: dict[str, set[int]] = {}
     for name in modules:
         block = split_block_name(name)
-        if block is not None and not _CONNECTOR.search(block.prefix):
+        if block is not None and not _NO_STACK.search(block.prefix):
             layers.setdefault(block.prefix, set()).add(block.layer)
     counts = {prefix: _count(prefix, found) for prefix, found in layers.items()}
     prefixes = sorted(counts, key=lambda prefix: (not prefix.endswith(_ENCODER_ENDS), prefix))
@@ -106,5 +107,4 @@ def _names(
 
 
 def _side(prefix: str) -> str | None:
-    parts = prefix.split(".")
-    return next((side for side in ("encoder", "decoder") if side in parts), None)
+    return next((part for part in prefix.split(".") if part in ("encoder", "decoder")), None)

@@ -17,6 +17,14 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Document(Record):
+    """Base of the documents that carry their schema's name under `schema`."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+
 class Stack(Record):
     """A run of transformer blocks."""
 
@@ -79,7 +87,7 @@ class Module(Record):
     matrices: tuple[str, ...]
 
 
-class Outline(Record):
+class Outline(Document):
     """What a checkpoint holds. `tailora.outline/1`."""
 
     schema_id: Literal["tailora.outline/1"] = Field("tailora.outline/1", alias="schema")
@@ -93,19 +101,6 @@ class Outline(Record):
     matrices: tuple[Matrix, ...]
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...] = ()
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
-
-    def stack(self, name: str) -> Stack:
-        """The stack of that name."""
-        return next(stack for stack in self.stacks if stack.name == name)
 
 
 def modules_of(matrices: Iterable[Matrix]) -> list[Module]:

@@ -5,12 +5,12 @@ from math import hypot
 from operator import mul
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from analyzer.aspect import Aspect, check_aspect, corrected
 from analyzer.errors import BadModel, InvalidOption
 from analyzer.measures import Measures
-from analyzer.outline import Matrix, Record, Scope, Skipped, Stack
+from analyzer.outline import Document, Matrix, Record, Scope, Skipped, Stack
 from analyzer.spectrum import Precision, Solver
 from analyzer.tails import Fit, estimator_named
 
@@ -70,7 +70,7 @@ class Provenance(Record):
     seconds: float
 
 
-class Analysis(Record):
+class Analysis(Document):
     """What was measured in a model. `tailora.analysis/1`."""
 
     schema_id: Literal["tailora.analysis/1"] = Field("tailora.analysis/1", alias="schema")
@@ -85,15 +85,6 @@ class Analysis(Record):
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
     provenance: Provenance
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
 
 
 def check_weighting(weighting: str) -> None:

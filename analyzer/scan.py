@@ -76,7 +76,7 @@ def _position(matrix: Matrix, order: Mapping[str, int]) -> tuple[int, int]:
 def _stacks(
     tensors: Mapping[str, tuple[str, TensorInfo]], architecture: Architecture
 ) -> dict[str, StackName]:
-    names = [name.rpartition(".")[0] for name, (_, info) in tensors.items() if len(info.shape) >= 2]
+    names = [name.rpartition(".")[0] for name, (_, info) in tensors.items() if len(info.shape) == 2]
     stacks = find_stacks(names, architecture)
     declared = architecture.text.layers
     for prefix, stack in list(stacks.items()):

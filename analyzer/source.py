@@ -70,15 +70,28 @@ def open_source(model: str, memory: HashMemory | None = None) -> Source:
     """
     from analyzer.local import LocalSource
 
-    path = Path(model).expanduser()
-    if path.exists():
+    path = _existing(model)
+    if path is not None:
         return LocalSource(model, path, memory)
     if HUB_ID.fullmatch(model) and not model.endswith(".safetensors"):
         raise ModelNotFound(
             f"{model} is not a folder or file here, and this version does not read from the Hub; "
-            f"run `hf download {model.split('@')[0]} --local-dir DIR` and pass DIR"
+            f"run `hf download {_download_words(model)} --local-dir DIR` and pass DIR"
         )
     raise ModelNotFound(
-        f"{model} does not exist; pass a folder with safetensors files and config.json, "
+        f"{model[:200] or 'the empty name'} does not exist; pass a folder with safetensors files and config.json, "
         "or one .safetensors file"
     )
+
+
+def _existing(model: str) -> Path | None:
+    try:
+        path = Path(model).expanduser()
+        return path if model and path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL inside
+        return None
+
+
+def _download_words(model: str) -> str:
+    name, _, revision = model.partition("@")
+    return f"{name} --revision {revision}" if revision else name

@@ -9,8 +9,10 @@ check is dropped and solved again.
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -104,7 +106,7 @@ class FolderStore:
             return None
         metadata, values = read
         if metadata.get("key") != key.digest:
-            path.unlink(missing_ok=True)
+            _drop(path)
             return None
         status = metadata["status"]
         spectrum = Spectrum(values, key.precision, status)  # type: ignore[arg-type]
@@ -152,7 +154,9 @@ class FolderStore:
         """All intact spectra."""
         for path in sorted(self.folder.glob(f"spectra/*/*{_SUFFIX}")):
             read = _read_spectrum(path)
-            if read is not None:
+            if read is None:
+                continue
+            with suppress(FileNotFoundError):  # another process may have pruned it meanwhile
                 found = path.stat()
                 key = SpectrumKey(**json.loads(read[0]["fields"]))
                 yield Entry(path, read[0]["model"], key, found.st_size, found.st_mtime)
@@ -163,6 +167,11 @@ class FolderStore:
         digest = entry.key.digest
         for fit in self._path("fits", digest, "").parent.glob(f"{digest}.*"):
             fit.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Delete everything that a store keeps, damaged files and drafts included."""
+        for kind in ("spectra", "fits", "files"):
+            shutil.rmtree(self.folder / kind, ignore_errors=True)
 
     def _path(self, kind: str, digest: str, suffix: str) -> Path:
         return self.folder / kind / digest[:2] / f"{digest}{suffix}"
@@ -207,7 +216,7 @@ def _seal(text: str) -> bytes:
 
 
 def _unseal(path: Path) -> str | None:
-    """The text of a sealed file; None where it is absent; a damaged one is deleted."""
+    """The text of a sealed file; None where it is absent; a damaged one is dropped."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -215,12 +224,12 @@ def _unseal(path: Path) -> str | None:
     seal, _, text = content.partition(b"\n")
     if hashlib.sha256(text).hexdigest().encode() == seal:
         return text.decode()
-    path.unlink(missing_ok=True)
+    _drop(path)
     return None
 
 
 def _read_spectrum(path: Path) -> tuple[dict[str, str], np.ndarray] | None:
-    """Metadata and values of a file; None where it is absent; a damaged one is deleted."""
+    """Metadata and values of a file; None where it cannot be read; a damaged one is dropped."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -231,7 +240,15 @@ def _read_spectrum(path: Path) -> tuple[dict[str, str], np.ndarray] | None:
             values = opened.get_tensor("eigenvalues")
         if hashlib.sha256(values.tobytes()).hexdigest() == metadata["values_sha256"]:
             return metadata, values
-    except (SafetensorError, OSError, KeyError):
-        pass
-    path.unlink(missing_ok=True)
+    except OSError:
+        return None
+    except (SafetensorError, KeyError):
+        pass  # damaged, like one whose checksum differs
+    _drop(path)
     return None
+
+
+def _drop(path: Path) -> None:
+    """Delete a damaged file where that is allowed; where not, it is only never believed."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

@@ -42,9 +42,9 @@ def prune(
     from analyzer.store import FolderStore, default_folder
     from service.cli.failures import CommandError
 
-    if not everything and model is None and older_than is None:
-        raise CommandError("say what to prune: --all, --model MODEL or --older-than DAYS")
     store = FolderStore(folder or default_folder())
+    if everything == (model is not None or older_than is not None):
+        raise CommandError("say what to prune: --all, or --model MODEL, --older-than DAYS or both")
     limit = time.time() - (older_than or 0.0) * 86_400
     chosen = [
         entry
@@ -53,5 +53,7 @@ def prune(
     ]
     for entry in chosen:
         store.remove(entry)
+    if everything:
+        store.clear()
     freed = sum(entry.bytes for entry in chosen)
     typer.echo(f"{len(chosen)} spectra deleted, {freed / 1e6:.1f} MB freed in {store.folder}")
