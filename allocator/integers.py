@@ -18,9 +18,6 @@ Rounding = Literal["largest_remainder", "webster"]
 EXACT = Context(prec=50, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """The arithmetic of all weights and shares."""
 
-MAX_EXPERTS = 100_000
-"""Largest total; far above any mixture, it keeps a mistyped budget from running for hours."""
-
 _GRID = 10**10
 
 
@@ -43,13 +40,13 @@ class Bounds:
     def check(self, total: int, layers: int) -> None:
         """Raise InfeasibleBudget unless counts within these bounds can sum to `total`."""
         low = layers * self.minimum
-        high = MAX_EXPERTS if self.maximum is None else min(layers * self.maximum, MAX_EXPERTS)
-        if not low <= total <= high:
+        high = None if self.maximum is None else layers * self.maximum
+        if total < low or (high is not None and total > high):
+            limits = f"at least {self.minimum} each"
+            limits += "" if self.maximum is None else f" and at most {self.maximum}"
             raise InfeasibleBudget(
-                f"{total} experts cannot be divided over {layers} layers with at least "
-                f"{self.minimum} each"
-                + (f" and at most {self.maximum}" if self.maximum else "")
-                + f"; use a budget from {low} to {high}"
+                f"{total} experts cannot be divided over {layers} layers with {limits}; "
+                + (f"use a budget of {low} or more" if high is None else f"use {low} to {high}")
             )
 
 
@@ -74,8 +71,7 @@ def allocate(
     `preference` lists the indices from first to last to be served in a tie; by default larger
     weights first, then lower indices. Raises InfeasibleBudget or InvalidRequest.
     """
-    if rounding not in _RULES:
-        raise InvalidRequest(f"rounding {rounding} is unknown; use one of {', '.join(_RULES)}")
+    check_rounding(rounding)
     bounds.check(total, len(weights))
     order = preference or sorted(range(len(weights)), key=lambda i: (-weights[i], i))
     rank = [0] * len(weights)
@@ -85,6 +81,12 @@ def allocate(
         shares = bounded_shares(weights, total, bounds)
         counts = _RULES[rounding](weights, shares, total, bounds, rank)
     return Allocation(tuple(counts), tuple(float(share) for share in shares))
+
+
+def check_rounding(rounding: str) -> None:
+    """Raise InvalidRequest unless the rounding exists."""
+    if rounding not in _RULES:
+        raise InvalidRequest(f"rounding {rounding} is unknown; use one of {', '.join(_RULES)}")
 
 
 def bounded_shares(weights: Sequence[Decimal], total: int, bounds: Bounds) -> list[Decimal]:

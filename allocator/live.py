@@ -43,14 +43,15 @@ def match_plan(plan: Plan, model: Any) -> Match:
     rename = _renamings(model)
     prefixes = {stack.name: stack.prefix for stack in plan.stacks}
     live = _LiveModel(model)
-    _check_layers(plan, live)
+    live_stacks = _live_stacks(plan, live)
     modules: dict[str, PlanModule] = {}
     layers: list[PlanLayer] = []
     for layer in plan.layers:
         matched = []
         for module in layer.modules:
             stored = f"{prefixes[layer.stack]}.{layer.layer}.{module.name}"
-            place = _place(layer, module, rename(f"{stored}.weight").removesuffix(".weight"))
+            live_name = rename(f"{stored}.weight").removesuffix(".weight")
+            place = _place(live_stacks[layer.stack], layer, module, live_name)
             name = live.find(place, stored)
             found = module.model_copy(update={"live": place[2]})
             modules[name] = _joined(modules.get(name), found, name)
@@ -100,28 +101,34 @@ class _LiveModel:
         return self._names[place]
 
 
-def _check_layers(plan: Plan, live: _LiveModel) -> None:
+def _live_stacks(plan: Plan, live: _LiveModel) -> dict[str, str]:
+    """The live stack of each planned one: of the same name, else the only one of its kind.
+
+    Half of a T5 is a text model of its own, so names depend on what was loaded.
+    """
+    found = {}
     planned = {layer.stack for layer in plan.layers}
-    for stack in plan.stacks:
-        if stack.name not in planned:
-            continue
-        found = live.stacks.get(stack.name)
-        if found is None:
+    for stack in (stack for stack in plan.stacks if stack.name in planned):
+        alike = [other for other in live.stacks.values() if other.kind == stack.kind]
+        match = live.stacks.get(stack.name) or (alike[0] if len(alike) == 1 else None)
+        if match is None or (len(planned) > 1 and stack.name != match.name):
             raise PlanMismatch(
                 f"the model has no stack {stack.name}, only {', '.join(live.stacks) or 'none'}"
             )
-        if found.layers != stack.layers:
+        if match.layers != stack.layers:
             raise PlanMismatch(
-                f"stack {stack.name} has {found.layers} layers in the model but {stack.layers} "
+                f"stack {stack.name} has {match.layers} layers in the model but {stack.layers} "
                 "in the plan; make the plan from this model's files"
             )
+        found[stack.name] = match.name
+    return found
 
 
-def _place(layer: PlanLayer, module: PlanModule, live_name: str) -> Place:
+def _place(stack: str, layer: PlanLayer, module: PlanModule, live_name: str) -> Place:
     block = split_block_name(live_name)
     if block is None:
-        return layer.stack, layer.layer, module.name
-    return layer.stack, block.layer, block.suffix
+        return stack, layer.layer, module.name
+    return stack, block.layer, block.suffix
 
 
 def _joined(before: PlanModule | None, found: PlanModule, name: str) -> PlanModule:

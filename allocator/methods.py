@@ -56,7 +56,11 @@ class CustomParameters(Record):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A named rule. `own_total` gives the total of a method that brings its own budget."""
+    """A named rule.
+
+    A method that brings its own budget gives its total over layers (`own_total`) or over slots
+    (`own_slots`). `any_budget` is false where not every total can be met.
+    """
 
     name: str
     summary: str
@@ -64,6 +68,7 @@ class Method:
     parameters: type[Record]
     allocate: Callable[[Slots, int, Any, Bounds, Rounding], Allocation]
     own_total: Callable[[int, Any], int] | None = None
+    own_slots: Callable[[Any], int] | None = None
     any_budget: bool = True
 
     def parse(self, parameters: dict[str, Any]) -> Record:
@@ -173,7 +178,7 @@ def _custom(
     return Allocation(counts, tuple(float(count) for count in counts))
 
 
-def _custom_total(layers: int, parameters: CustomParameters) -> int:
+def _custom_slots(parameters: CustomParameters) -> int:
     return sum(parameters.counts)
 
 
@@ -218,7 +223,7 @@ METHODS = _registry(
             False,
             CustomParameters,
             _custom,
-            _custom_total,
+            own_slots=_custom_slots,
             any_budget=False,
         ),
     ]

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from allocator.budget import Cost, total_experts
+from allocator.budget import MAX_EXPERTS, Cost, check_parameters, total_experts
+from allocator.errors import InvalidRequest
 from allocator.integers import Allocation
 from allocator.methods import Method, Slots, method_named
-from allocator.options import PlanOptions
+from allocator.options import PlanOptions, options_from
 from allocator.plan import (
     Alternative,
     Budget,
@@ -65,9 +66,12 @@ def make_plan(given: Analysis | Outline | Scores, options: PlanOptions | None = 
     )
 
 
-def plan(given: Analysis | Outline | Scores, **options: Any) -> Plan:
-    """make_plan with the fields of PlanOptions as keywords: `plan(analysis, budget=160)`."""
-    return make_plan(given, PlanOptions(**options))
+def plan(given: Analysis | Outline | Scores, **words: Any) -> Plan:
+    """make_plan in keywords: the fields of PlanOptions and the method's own parameters.
+
+    `plan(analysis, budget=160, beta=3)`, `plan(outline, method="mola", shape="2468")`.
+    """
+    return make_plan(given, options_from(words))
 
 
 def check_feasible(outline: Outline, options: PlanOptions) -> bool:
@@ -78,6 +82,8 @@ def check_feasible(outline: Outline, options: PlanOptions) -> bool:
     method = method_named(options.method)
     method.parse(options.parameters)
     if method.needs_values:
+        if options.budget_kind == "parameters" and not method.any_budget:
+            check_parameters(method, None)
         make_plan(outline, replace(options, method="uniform", parameters={}))
     return method.needs_values
 
@@ -93,21 +99,26 @@ class BudgetCurve(Record):
 
 
 def budget_curve(
-    given: Analysis | Outline | Scores,
-    budgets: Sequence[int],
-    options: PlanOptions | None = None,
+    given: Analysis | Outline | Scores, budgets: Sequence[int], **words: Any
 ) -> BudgetCurve:
-    """The counts at each of these budgets, always rounded by webster. Raises like make_plan."""
-    options = replace(
-        options or PlanOptions(), budget=None, budget_kind="experts", rounding="webster"
-    )
+    """The counts at each of these budgets, always rounded by webster; keywords as for `plan`.
+
+    Raises like make_plan, and InvalidRequest for a method that cannot meet every budget.
+    """
+    options = replace(options_from(words), budget=None, budget_kind="experts", rounding="webster")
+    if not method_named(options.method).any_budget:
+        raise InvalidRequest(f"method {options.method} has no curve; use alphalora or mola")
     planner = _Planner(given, options)
-    counts = [planner.allocate(int(budget)).counts for budget in budgets]
+    rows = []
+    for budget in budgets:
+        if int(budget) != budget or budget > MAX_EXPERTS:
+            raise InvalidRequest(f"{budget} is no budget; use whole numbers up to {MAX_EXPERTS}")
+        rows.append(planner.allocate(int(budget)).counts)
     return BudgetCurve(
         method=options.method,
         parameters=planner.parameters(),
         budgets=tuple(int(budget) for budget in budgets),
-        counts=tuple(counts),
+        counts=tuple(rows),
     )
 
 
@@ -137,17 +148,33 @@ class _Planner:
 
     def total(self) -> int:
         """Experts per layer, summed over layers."""
+        layers = len(self.subject.layers)
         return total_experts(
-            self._options, self._method, self._parameters, len(self.subject.layers), self._cost()
+            self._options, self._method, layers, self._own_total(layers), self._cost()
         )
+
+    def _own_total(self, layers: int) -> int | None:
+        """The total over layers that the method itself brings, where no budget was given."""
+        if self._options.budget is None and self._method.own_total is not None:
+            return self._method.own_total(layers, self._parameters)
+        own = self._own_slots()
+        return None if own is None else own * layers // len(self._slots.depths)
+
+    def _own_slots(self) -> int | None:
+        """The sum of counts that the method itself brings, where no budget was given."""
+        if self._options.budget is None and self._method.own_slots is not None:
+            return self._method.own_slots(self._parameters)
+        return None
 
     def allocate(self, total: int) -> Allocation:
         """Counts for the slots at a total per layer."""
-        self._options.bounds.check(total, len(self.subject.layers))
-        if self._options.per_module:
-            total = total * len(self._modules) // len(self.subject.layers)
+        layers = len(self.subject.layers)
+        allocated = self._own_slots()
+        if allocated is None:
+            self._options.bounds.check(total, layers)
+            allocated = total * len(self._slots.depths) // layers
         return self._method.allocate(
-            self._slots, total, self._parameters, self._options.bounds, self._options.rounding
+            self._slots, allocated, self._parameters, self._options.bounds, self._options.rounding
         )
 
     def stability(

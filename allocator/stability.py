@@ -25,25 +25,29 @@ def alternatives(
     if not isinstance(given, Analysis):
         return ()
     return tuple(
-        _alternative(given, replace(options, estimator=name), counts, recount)
+        _alternative(given, name, options, counts, recount)
         for name in ESTIMATORS
         if name != options.estimator
     )
 
 
 def _alternative(
-    analysis: Analysis, options: PlanOptions, counts: tuple[int, ...], recount: Recount
+    analysis: Analysis,
+    name: str,
+    options: PlanOptions,
+    counts: tuple[int, ...],
+    recount: Recount,
 ) -> Alternative:
-    name = options.estimator
     if options.aspect != "none" and name != "hill":
         return Alternative(estimator=name, status="not_applicable")
     if any(name not in matrix.fits for matrix in analysis.matrices):
         return Alternative(estimator=name, status="needs_float64")
+    other = replace(options, estimator=name)
     try:
-        found = recount(subject_of(analysis, options, True), options, sum(counts))
+        found = recount(subject_of(analysis, other, True), other, sum(counts))
     except BadModel:
         return Alternative(estimator=name, status="no_fit")
     except AllocatorError:
         return Alternative(estimator=name, status="no_plan")
-    changed = sum(mine != other for mine, other in zip(counts, found, strict=True))
+    changed = sum(mine != its for mine, its in zip(counts, found, strict=True))
     return Alternative(estimator=name, status="ok", counts=found, changed=changed)

@@ -1,6 +1,6 @@
 """What a plan is made for: an analysis, an outline, or bare scores, as layers with modules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from allocator.errors import InvalidRequest
@@ -69,7 +69,12 @@ def subject_of(
                 "or use uniform or mola"
             )
         return _from_outline(given, options)
-    return _from_scores(given, options)
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise InvalidRequest(
+            f"a plan is made from an analysis, an outline or a list of scores, not from {given!r}; "
+            "call tailora.analyze first"
+        )
+    return _from_scores(list(given), options)
 
 
 def _from_analysis(analysis: Analysis, options: PlanOptions, wants_values: bool) -> Subject:
@@ -139,6 +144,9 @@ def _from_scores(scores: Scores, options: PlanOptions) -> Subject:
             "scores say nothing of modules or stacks; plan from a model for --modules, "
             "--per-module and --stack"
         )
+    for layer, score in enumerate(scores):
+        if not isinstance(score, int | float):
+            raise InvalidRequest(f"the score of layer {layer} is {score!r}, which is no number")
     if len(scores) == 0:
         raise InvalidRequest("the list of scores is empty; give one number for each layer")
     layers = tuple(

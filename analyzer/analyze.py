@@ -63,7 +63,7 @@ class Options:
     device: str = "auto"
     scope: Scope = "blocks"
     stack: str | None = None
-    modules: Sequence[str] | None = None
+    modules: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be before any byte is read."""

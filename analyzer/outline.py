@@ -1,6 +1,5 @@
 """The outline: which tensors of a checkpoint are matrices of which layer, from headers alone."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -146,8 +145,3 @@ def left_out(outline: Outline, chosen: Sequence[Matrix]) -> tuple[Skipped, ...]:
         if matrix.tensor not in used
     }
     return (*outline.skipped, *rest.values())
-
-
-def count_reasons(skipped: Iterable[Skipped]) -> dict[str, int]:
-    """How many tensors each reason leaves out."""
-    return dict(Counter(tensor.reason for tensor in skipped))

@@ -15,6 +15,19 @@ _ROLES = {
 }
 
 
+def name_list(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names given as a list or as one string with commas; None where there are none.
+
+    Raises InvalidOption for anything else.
+    """
+    if names is None:
+        return None
+    parts = names.split(",") if isinstance(names, str) else list(names)
+    if not all(isinstance(part, str) for part in parts):
+        raise InvalidOption(f"{names!r} is not a list of names such as q_proj,v_proj")
+    return tuple(part.strip() for part in parts if part.strip()) or None
+
+
 def choose_stacks(model: str, stacks: Sequence[Stack], stack: str | None) -> tuple[str, ...]:
     """Names of the stacks to use: those asked for (comma-separated, or `all`), else the text.
 
@@ -24,8 +37,8 @@ def choose_stacks(model: str, stacks: Sequence[Stack], stack: str | None) -> tup
     names = [found.name for found in stacks]
     if stack == "all":
         return tuple(names)
-    if stack is not None:
-        asked = [name.strip() for name in stack.split(",")]
+    asked = name_list(stack)
+    if asked is not None:
         for name in asked:
             if name not in names:
                 raise InvalidOption(f"stack {name} is not in {model}; it has {', '.join(names)}")
@@ -43,7 +56,7 @@ def select(
     *,
     scope: Scope = "blocks",
     stack: str | None = None,
-    modules: Sequence[str] | None = None,
+    modules: str | Sequence[str] | None = None,
 ) -> list[Matrix]:
     """The matrices to read.
 
@@ -66,8 +79,9 @@ def select(
         for matrix in outline.matrices
         if matrix.role in _ROLES[scope] and matrix.stack in stacks
     ]
-    if modules:
-        inside = keep_modules(inside, modules)
+    wanted = name_list(modules)
+    if wanted:
+        inside = keep_modules(inside, wanted)
     outside = [matrix for matrix in outline.matrices if matrix.stack is None and scope == "all"]
     chosen = [*inside, *outside]
     if not chosen:

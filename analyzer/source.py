@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?", re.ASCII)
 
 
+MAX_HUB_ID = 96
+
 FileIdentity = tuple[int, int, int, int]
 """(device, inode, size, mtime_ns), which tells one content of a local file from another."""
 
@@ -73,14 +75,14 @@ def open_source(model: str, memory: HashMemory | None = None) -> Source:
     path = _existing(model)
     if path is not None:
         return LocalSource(model, path, memory)
-    if HUB_ID.fullmatch(model) and not model.endswith(".safetensors"):
+    if _is_hub_id(model):
         raise ModelNotFound(
             f"{model} is not a folder or file here, and this version does not read from the Hub; "
             f"run `hf download {_download_words(model)} --local-dir DIR` and pass DIR"
         )
     raise ModelNotFound(
-        f"{model[:200] or 'the empty name'} does not exist; pass a folder with safetensors files and config.json, "
-        "or one .safetensors file"
+        f"{model[:200] or 'the empty name'} does not exist; pass a folder with safetensors files "
+        "and config.json, or one .safetensors file"
     )
 
 
@@ -90,6 +92,16 @@ def _existing(model: str) -> Path | None:
         return path if model and path.exists() else None
     except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL inside
         return None
+
+
+def _is_hub_id(model: str) -> bool:
+    name = model.partition("@")[0]
+    return (
+        HUB_ID.fullmatch(model) is not None
+        and len(name) <= MAX_HUB_ID
+        and ".." not in name
+        and not name.endswith(".safetensors")
+    )
 
 
 def _download_words(model: str) -> str:

@@ -104,7 +104,7 @@ def _failure(spectrum: Spectrum) -> FitStatus | None:
     n = spectrum.values.size
     if spectrum.status != "ok":
         return spectrum.status
-    if n == 0 or spectrum.values[-1] == 0.0:
+    if n == 0 or spectrum.null_level == 0.0:  # also where it is too small for a float
         return "zero_matrix"
     if n < MIN_EIGENVALUES:
         return "too_few_eigenvalues"

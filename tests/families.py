@@ -46,6 +46,8 @@ FAMILIES: dict[str, Callable[[], t.PreTrainedModel]] = {
     "falcon_rw": lambda: t.FalconForCausalLM(
         t.FalconConfig(**_FALCON, multi_query=False, new_decoder_architecture=False)
     ),
+    "codegen": lambda: t.CodeGenForCausalLM(t.CodeGenConfig(**_GPT2, n_ctx=32, rotary_dim=4)),
+    "deberta": lambda: t.DebertaModel(t.DebertaConfig(**_SMALL)),
     "bert": lambda: t.BertModel(t.BertConfig(**_SMALL)),
     "roberta": lambda: t.RobertaForMaskedLM(t.RobertaConfig(**_SMALL)),
     "modernbert": lambda: t.ModernBertModel(

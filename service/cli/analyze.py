@@ -18,7 +18,6 @@ from service.cli.words import (
     SolverOption,
     StackOption,
     WeightingOption,
-    split_names,
 )
 
 All = Annotated[bool, typer.Option("--all", help="Embeddings, heads and poolers too.")]
@@ -42,10 +41,11 @@ def analyze(
 ) -> None:
     """Measure how heavy-tailed each matrix and layer is."""
     from analyzer.api import analyze as analyze_model
-    from service.cli.output import emit, warn
+    from service.cli.output import check_out, emit, warn
     from service.cli.progress import progress
     from service.cli.tables import show_analysis
 
+    check_out(out)
     with progress(quiet) as report:
         found = analyze_model(
             model,
@@ -58,7 +58,7 @@ def analyze(
             precision=precision,
             solver=solver,
             device=device,
-            modules=split_names(modules),
+            modules=modules,
             stack=stack,
         )
     warn(found.warnings)

@@ -15,7 +15,7 @@ class CommandError(Exception):
 EXPECTED = (CommandError, AnalyzerError, AllocatorError)
 """Errors that are the user's to mend: one line, no traceback."""
 
-USAGE, NOT_FOUND, BAD_DATA = 2, 4, 5
+USAGE, NOT_FOUND, BAD_DATA, INTERRUPTED = 2, 4, 5, 130
 
 
 def exit_code(error: Exception) -> int:

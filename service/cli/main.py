@@ -1,5 +1,6 @@
 """The entry point of `tailora`. Imports nothing heavy: commands import what they need."""
 
+import io
 import os
 import sys
 
@@ -45,10 +46,17 @@ def _options(
 
 def main() -> None:
     """Run the command; an expected error becomes one line on stderr and an exit code."""
-    from service.cli.failures import EXPECTED, exit_code
+    from service.cli.failures import EXPECTED, INTERRUPTED, exit_code
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? for a bar
     try:
         app()
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            typer.echo("interrupted; what was solved is kept, run again to continue", err=True)
+        raise
     except EXPECTED as error:
         if os.environ.get("TAILORA_DEBUG"):
             raise

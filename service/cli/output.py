@@ -38,6 +38,16 @@ def emit(
         show(stdout())
 
 
+def check_out(out: Path | None) -> None:
+    """Refuse, before any work is done, a file that could not be written. Raises CommandError."""
+    if out is None:
+        return
+    if out.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK):
+        raise CommandError(
+            f"cannot write {out}: no such folder, or not yours; choose another --out"
+        )
+
+
 def write_whole(path: Path, content: str) -> None:
     """Write a file at once: it is there whole or not at all. Raises CommandError."""
     try:
@@ -65,4 +75,6 @@ def warn(warnings: tuple[str, ...]) -> None:
     """Print warnings to stderr."""
     console = stderr()
     for warning in warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+        console.print(
+            f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )

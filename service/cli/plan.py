@@ -18,12 +18,12 @@ from service.cli.words import (
     SolverOption,
     StackOption,
     WeightingOption,
-    split_names,
 )
 
 if TYPE_CHECKING:
     from allocator.options import PlanOptions
     from allocator.plan import Plan
+    from analyzer.analyze import Options
 
 _METHOD, _BUDGET, _LORA = "Method", "Budget", "Experts"
 
@@ -126,9 +126,11 @@ def plan(
 ) -> None:
     """Say how many LoRA experts each layer gets."""
     from allocator.options import PlanOptions
-    from service.cli.output import emit, warn
+    from analyzer.analyze import Options
+    from service.cli.output import check_out, emit, warn
     from service.cli.tables import show_plan
 
+    check_out(out)
     options = PlanOptions(
         budget=_number(budget),
         budget_kind=budget_kind,  # type: ignore[arg-type]
@@ -143,11 +145,21 @@ def plan(
         top_k=top_k,
         rank=rank,
         lora_alpha=lora_alpha,
-        modules=split_names(modules),
+        modules=modules,
         per_module=per_module,
         stack=stack,
     )
-    measuring = {"precision": precision, "solver": solver, "device": device}
+    measuring = Options(
+        estimator=estimator,
+        aspect=aspect,  # type: ignore[arg-type]
+        weighting=weighting,  # type: ignore[arg-type]
+        precision=precision,
+        solver=solver,  # type: ignore[arg-type]
+        device=device,
+        scope="adaptable",
+        modules=modules,
+        stack=stack,
+    )
     made = _make(model, scores, options, measuring, cache, quiet)
     warn(made.warnings)
     emit(made, as_json=as_json, out=out, show=lambda console: show_plan(console, made))
@@ -157,12 +169,16 @@ def _make(
     model: str | None,
     scores: Path | None,
     options: "PlanOptions",
-    measuring: dict[str, str],
+    measuring: "Options",
     cache: Path | None,
     quiet: bool,
 ) -> "Plan":
     from allocator.planner import check_feasible, make_plan
-    from analyzer.api import analyze, outline
+    from analyzer.analyze import analyze
+    from analyzer.api import with_hashes
+    from analyzer.scan import outline
+    from analyzer.source import open_source
+    from analyzer.store import FolderStore, default_folder
     from service.cli.failures import CommandError
     from service.cli.progress import progress
     from service.cli.scores import read_scores
@@ -171,16 +187,13 @@ def _make(
         raise CommandError("give a MODEL or --scores FILE, one of the two")
     if scores is not None:
         return make_plan(read_scores(scores), options)
-    assert model is not None
-    found = outline(model)
+    store = FolderStore(cache or default_folder())
+    source = open_source(model or "", store)
+    found = outline(source)
     if not check_feasible(found, options):
-        return make_plan(outline(model, hashes=True, cache=cache), options)
+        return make_plan(with_hashes(found, source), options)
     with progress(quiet) as report:
-        analysis = analyze(
-            model, cache=cache, progress=report, scope="adaptable",
-            estimator=options.estimator, aspect=options.aspect, weighting=options.weighting,
-            modules=options.modules, stack=options.stack, **measuring,
-        )  # fmt: skip
+        analysis = analyze(source, measuring, store=store, progress=report)
     return make_plan(analysis, options)
 
 

@@ -64,7 +64,11 @@ def _lines() -> "Callable[[Progress], None]":
         nonlocal last
         if time.monotonic() - last >= _EVERY_SECONDS:
             last = time.monotonic()
-            console.print(f"{step.done}/{step.total} matrices, {_current(step)}", highlight=False)
+            console.print(
+                f"{step.done}/{step.total} matrices, {_current(step)}",
+                highlight=False,
+                soft_wrap=True,
+            )
 
     return report
 

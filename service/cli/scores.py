@@ -18,4 +18,7 @@ def read_scores(path: Path) -> list[float]:
         isinstance(score, int | float) and not isinstance(score, bool) for score in scores
     ):
         raise CommandError(f"{path} must hold a JSON list of numbers, one for each layer")
-    return [float(score) for score in scores]
+    try:
+        return [float(score) for score in scores]
+    except OverflowError as error:
+        raise CommandError(f"{path} holds a number that is too large; scale the scores") from error

@@ -1,18 +1,22 @@
 """Results as tables for people."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from allocator.plan import Plan, PlanLayer
-from analyzer.outline import Matrix, Outline, Skipped, count_reasons
+from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, LayerValue, MatrixResult
 from service.cli.usage import Usage
 
 BAR = "█"
 LONGEST_BAR = 40
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 def show_outline(console: Console, outline: Outline) -> None:
@@ -40,7 +44,7 @@ def show_outline(console: Console, outline: Outline) -> None:
     _table(
         console,
         "left out",
-        ["tensors", "reason", "for example"],
+        ["tensors", "tensor", "reason"],
         _skipped_rows(outline.skipped),
     )
     adaptable = [matrix for matrix in outline.matrices if matrix.role == "adaptable"]
@@ -120,9 +124,10 @@ def _module_rows(matrices: Sequence[Matrix]) -> Iterator[tuple[str, ...]]:
 
 
 def _skipped_rows(skipped: Sequence[Skipped]) -> Iterator[tuple[str, ...]]:
-    for reason, count in count_reasons(skipped).items():
-        example = next(tensor.tensor for tensor in skipped if tensor.reason == reason)
-        yield str(count), reason, example
+    """Every tensor left out; names that differ in numbers only share a row."""
+    names = Counter((tensor.reason, _NUMBER.sub("*", tensor.tensor)) for tensor in skipped)
+    for (reason, name), count in sorted(names.items()):
+        yield str(count), name, reason
 
 
 def _matrix_row(matrix: MatrixResult, estimator: str) -> tuple[str, ...]:
@@ -154,7 +159,7 @@ def _plan_row(layer: PlanLayer) -> tuple[str, ...]:
 
 
 _LEFT_ALIGNED = {
-    "module", "part", "role", "layers", "dtype", "tensor", "reason", "for example", "matrix",
+    "module", "part", "role", "layers", "dtype", "tensor", "reason", "matrix",
     "status", "stack", "model", "precision", "newest", "",
 }  # fmt: skip
 
@@ -169,7 +174,7 @@ def _table(
             column, justify="left" if column in _LEFT_ALIGNED else "right", overflow="fold"
         )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     if table.row_count:
         if title:
             console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)

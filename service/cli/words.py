@@ -70,10 +70,3 @@ StackOption = Annotated[
         rich_help_panel=_CHOOSE,
     ),
 ]  # fmt: skip
-
-
-def split_names(names: str | None) -> list[str] | None:
-    """`a,b` as ["a", "b"]; None stays None."""
-    if names is None:
-        return None
-    return [name.strip() for name in names.split(",") if name.strip()]

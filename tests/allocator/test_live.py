@@ -64,6 +64,18 @@ def test_another_commit_is_a_warning(llama):
     assert match_plan(pinned.model_copy(update={"revision": "b" * 40}), model).warnings == ()
 
 
+def test_half_of_a_t5_has_a_stack_of_another_name(tmp_path):
+    import transformers as t
+
+    save_family("t5", tmp_path)
+    encoder = t.T5EncoderModel.from_pretrained(tmp_path)
+    made = plan(outline(tmp_path), method="uniform", budget=4, stack="encoder")
+    assert len(match_plan(made, encoder).modules) == 12
+    both = plan(outline(tmp_path), method="uniform", budget=8)
+    with pytest.raises(PlanMismatch, match="no stack"):
+        match_plan(both, encoder)
+
+
 def test_a_plan_from_scores_matches_nothing(llama):
     with pytest.raises(PlanMismatch, match="made from scores"):
         match_plan(plan([1.0, 2.0], budget=4), llama[1])

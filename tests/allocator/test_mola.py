@@ -102,5 +102,5 @@ def test_a_shape_that_does_not_sum_to_a_whole_number():
 
 
 def test_a_budget_below_the_layers():
-    with pytest.raises(InfeasibleBudget, match="from 32 to"):
+    with pytest.raises(InfeasibleBudget, match="use a budget of 32 or more"):
         mola(32, "2468", budget=31)

@@ -137,11 +137,18 @@ def test_custom(analysis):
     for options, message in (
         ({"budget": 20}, "sum to 21, not to the budget of 20"),
         ({"max_experts": 5}, "custom count 6 at position 5"),
-        ({"budget": 21, "per_module": True}, "6 counts for 36"),
+        ({"per_module": True}, "6 counts for 36"),
         ({"budget": 9e6, "budget_kind": "parameters"}, "cannot meet a number of parameters"),
     ):
         with pytest.raises((InvalidRequest, InfeasibleBudget), match=message):
             plan(analysis, method="custom", parameters=counts, **options)
+
+
+def test_custom_counts_of_modules_bring_their_own_budget(analysis):
+    counts = [1 + number % 3 for number in range(36)]
+    made = plan(analysis, method="custom", counts=counts, per_module=True)
+    assert made.counts == tuple(counts)
+    assert (made.budget.allocated, made.budget.experts) == (72, 12)
 
 
 def test_digest(analysis, precise):
@@ -192,6 +199,50 @@ def test_budget_curve(analysis):
         assert all(b <= a for b, a in zip(before, after, strict=True))
 
 
+def test_curves_are_refused_where_there_is_none(analysis):
+    for words, message in (
+        ({"method": "alphalora_as_released"}, "has no curve"),
+        ({"method": "custom", "counts": [1] * 6}, "has no curve"),
+        ({"max_experts": 2}, "use 6 to 12"),
+    ):
+        with pytest.raises((InvalidRequest, InfeasibleBudget), match=message):
+            budget_curve(analysis, [30], **words)
+    for budget in (20.7, 10**9):
+        with pytest.raises(InvalidRequest, match="whole numbers up to"):
+            budget_curve(analysis, [budget])
+
+
+def test_methods_own_parameters_are_keywords_too(analysis):
+    steep = plan(analysis, budget=30, beta=20)
+    assert steep.digest == plan(analysis, budget=30, parameters={"beta": 20.0}).digest
+    assert steep.counts != plan(analysis, budget=30).counts
+    assert (
+        budget_curve(analysis, [30], method="mola", shape="8642").counts[0]
+        == plan(analysis, budget=30, method="mola", shape="8642", rounding="webster").counts
+    )
+    assert (
+        plan(analysis, budget=30, modules="query,value").digest
+        == plan(analysis, budget=30, modules=["query", "value"]).digest
+    )
+
+
+def test_what_a_plan_cannot_be_made_from():
+    for given in ("path/to/model", 7, None):
+        with pytest.raises(InvalidRequest, match="not from"):
+            plan(given, budget=30)
+    with pytest.raises(InvalidRequest, match="score of layer 1"):
+        plan([1.0, "a"], budget=30)
+
+
+def test_parameter_budgets_under_webster(analysis):
+    for per_module in (False, True):
+        words = {"rounding": "webster", "per_module": per_module}
+        made = plan(analysis, budget=1_762_559, budget_kind="parameters", **words)
+        assert made.trainable_parameters <= 1_762_559
+        larger = plan(analysis, budget=made.budget.experts + 1, **words)
+        assert larger.trainable_parameters > 1_762_559
+
+
 def test_modules_and_stacks_are_chosen(analysis, tmp_path):
     made = plan(analysis, budget=30, modules=["query", "value"])
     assert {m.name for layer in made.layers for m in layer.modules} == {
@@ -224,11 +275,11 @@ def test_failed_matrices_are_warned_of(tmp_path):
     ("options", "message"),
     [
         ({}, "the budget is missing"),
-        ({"budget": 5}, "6 layers.*use a budget from 6"),
+        ({"budget": 5}, "6 layers.*use a budget of 6 or more"),
         ({"budget": 30.5}, "not whole; use 30 or 31"),
         ({"budget": float("nan")}, "whole number"),
         ({"budget": float("inf")}, "whole number"),
-        ({"budget": 1e12}, "use a budget from 6 to 100000"),
+        ({"budget": 1e12}, "too large; use 6 to 100000"),
         ({"budget": 30, "method": "gamma"}, "method gamma is unknown; use one of alphalora"),
         ({"budget": 30, "budget_kind": "total"}, "budget kind total is unknown"),
         ({"budget": 30, "rounding": "up"}, "rounding up is unknown"),
@@ -238,7 +289,15 @@ def test_failed_matrices_are_warned_of(tmp_path):
         ({"budget": 30, "stack": "vision"}, "stack vision is not in"),
         ({"budget": 30, "parameters": {"shape": "2468"}}, "its parameters are beta"),
         ({"budget": 30, "min_experts": 6}, "at least 6 each"),
-        ({"budget": 30, "max_experts": 4}, "from 6 to 24"),
+        ({"budget": 30, "max_experts": 4}, "use 6 to 24"),
+        ({"budget": "30"}, "the budget is '30'"),
+        ({"budget": 30, "rank": 8.5}, "rank is 8.5"),
+        ({"budget": 30, "min_experts": 1.5}, "min-experts is 1.5"),
+        ({"budget": 30, "stack": ["text"]}, "use a name"),
+        ({"budget": 30, "modules": [1]}, "not a list of names"),
+        ({"budget": 30, "weighting": "rank"}, "weighting rank is unknown"),
+        ({"method": "mola", "budget": 30, "estimator": "median"}, "estimator median is unknown"),
+        ({"budget": 30, "betta": 2}, "parameter betta"),
         ({"budget": 30, "top_k": 0}, "top-k is 0"),
         ({"budget": 30, "rank": 0}, "rank is 0"),
         ({"budget": 30, "lora_alpha": 0}, "lora-alpha is 0"),

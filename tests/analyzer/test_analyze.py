@@ -102,6 +102,11 @@ def test_peaks_start_a_float64_analysis_that_serves_everything(llama, store, rea
     assert again.provenance.spectra_reused == 14
 
 
+def test_the_precision_of_the_spectra_is_said(llama, store):
+    analyze(open_source(str(llama)), Options(precision="float64"), store=store)
+    assert analyze(open_source(str(llama)), store=store).settings.precision == "float64"
+
+
 def test_float64_spectra_serve_a_float32_request(llama, store, reads):
     analyze(open_source(str(llama)), Options(precision="float64"), store=store)
     reads.clear()

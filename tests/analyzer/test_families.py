@@ -42,6 +42,13 @@ ADAPTABLE = {
         "text": "mlp.down_proj mlp.gate_up_proj#gate mlp.gate_up_proj#up self_attn.o_proj "
         "self_attn.qkv_proj#q self_attn.qkv_proj#k self_attn.qkv_proj#v"
     },
+    "codegen": {
+        "text": "attn.out_proj attn.qkv_proj#q attn.qkv_proj#v attn.qkv_proj#k mlp.fc_in mlp.fc_out"
+    },
+    "deberta": {
+        "text": "attention.output.dense attention.self.in_proj#q attention.self.in_proj#k "
+        "attention.self.in_proj#v intermediate.dense output.dense"
+    },
     "gpt_neox": {
         "text": "attention.dense attention.query_key_value#q attention.query_key_value#k "
         "attention.query_key_value#v mlp.dense_4h_to_h mlp.dense_h_to_4h"

@@ -116,6 +116,48 @@ def test_qkv_of_a_vision_stack(tmp_path):
         torch.testing.assert_close(first_patch, parts[part] @ seen[0][0])
 
 
+def test_qkv_of_codegen(tmp_path):
+    """Four groups of query, value and key, in this order, as its forward pass splits them."""
+    model = save_family("codegen", tmp_path)
+    attention = fused_module(model, "attn")
+    tokens = torch.arange(3, 8)[:, None]
+    seen, calls = inputs_of(attention.qkv_proj), []
+    attention._attn = lambda query, key, value, *rest: (
+        calls.append((query, key, value)), (value, None)
+    )[1]  # fmt: skip
+    with torch.no_grad():
+        model(tokens)
+    parts = parts_of(tmp_path, "attn.qkv_proj")
+    for heads, part in zip(calls[0], "qkv", strict=True):
+        torch.testing.assert_close(flat(heads), seen[0][:, 0] @ parts[part].T)
+
+
+def test_qkv_of_deberta(tmp_path):
+    model = save_family("deberta", tmp_path)
+    attention = fused_module(model, "attention.self")
+    given = torch.randn(5, 1, 32)
+    fused = attention.transpose_for_scores(given @ attention.in_proj.weight.T)
+    parts = parts_of(tmp_path, "attention.self.in_proj")
+    for heads, part in zip(fused.chunk(3, dim=-1), "qkv", strict=True):
+        torch.testing.assert_close(flat(heads), given[:, 0] @ parts[part].T)
+
+
+def test_heads_that_do_not_fit_are_never_cut():
+    from analyzer.architecture import Architecture
+    from analyzer.fused import UnknownLayout, parts_of
+
+    mpt = {"model_type": "mpt", "n_heads": 32, "d_model": 4096, "attn_config": {"kv_n_heads": 8}}
+    sizes = [part.rows for part in parts_of("attn.Wqkv", 6144, 4096, "text", Architecture(mpt))]
+    assert sizes == [4096, 1024, 1024]
+    del mpt["attn_config"]
+    few = {"model_type": "internlm2", "num_attention_heads": 4, "num_key_value_heads": 8}
+    for config, leaf in ((mpt, "Wqkv"), (few, "wqkv"), (few, "in_proj_qkvz")):
+        with pytest.raises(UnknownLayout):
+            parts_of(leaf, 6144, 4096, "text", Architecture(config))
+    thirds = parts_of("attn.in_proj_weight", 96, 32, "text", Architecture({}))
+    assert [part.rows for part in thirds] == [32, 32, 32]
+
+
 def test_gate_and_up(tmp_path):
     model = save_family("phi3", tmp_path)
     mlp = fused_module(model, "mlp")

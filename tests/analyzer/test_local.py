@@ -5,7 +5,7 @@ import os
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from analyzer.errors import (
     BadModel,
@@ -178,6 +178,29 @@ def test_layers_that_lack_weights(llama):
     found = outline(open_source(str(llama)))
     assert {m.layer for m in found.matrices if m.stack} == {0}
     assert any(tensor.code == "extra_layer" for tensor in found.skipped)
+
+
+def test_a_multi_token_prediction_head_is_no_stack(llama):
+    weights = load_file(llama / "model.safetensors")
+    weights["mtp.layers.0.mlp.up_proj.weight"] = torch.zeros(48, 32)
+    save_file(weights, llama / "model.safetensors")
+    found = outline(open_source(str(llama)))
+    assert [stack.name for stack in found.stacks] == ["text"]
+    assert found.stacks[0].layers == 2
+
+
+def test_convolutions_make_no_stack(tmp_path):
+    weights = {f"encoder.layers.{n}.fc.weight": torch.zeros(8, 8) for n in range(2)}
+    weights |= {f"features.conv_layers.{n}.conv.weight": torch.zeros(8, 8, 3) for n in range(3)}
+    save_file(weights, tmp_path / "model.safetensors")
+    assert [s.prefix for s in outline(open_source(str(tmp_path))).stacks] == ["encoder.layers"]
+
+
+def test_beside_a_whole_file_the_index_is_ignored_as_by_transformers(llama):
+    whole = (llama / "model.safetensors").read_bytes()
+    shard(llama)
+    (llama / "model.safetensors").write_bytes(whole)
+    assert open_source(str(llama)).files == ["model.safetensors"]
 
 
 def test_a_gap_in_the_layers(tmp_path):

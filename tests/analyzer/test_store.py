@@ -90,6 +90,19 @@ def test_a_file_under_a_wrong_name_is_not_believed(store):
     assert store.get(other) is None
 
 
+def test_a_damaged_file_that_cannot_be_deleted_is_not_believed(store, monkeypatch):
+    store.put(KEY, stored(), "model")
+    path = next(store.folder.rglob("*.safetensors"))
+    path.write_bytes(b"damaged")
+
+    def refuse(*_, **__):
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(type(path), "unlink", refuse)
+    assert store.get(KEY) is None
+    assert list(store.entries()) == []
+
+
 def test_fits_are_kept_and_checked(store):
     found = fit(stored().spectrum)
     assert store.get_fit(KEY, "hill") is None

@@ -135,6 +135,10 @@ def test_cache(llama, own_cache):
     assert "0 spectra in" in run("cache", "list").stdout
     assert not [path for path in own_cache.rglob("*.json") if path.is_file()]
     fails("cache", "prune", code=2, message="say what to prune")
+    run("analyze", llama, "-q")
+    next(own_cache.rglob("*.safetensors")).write_bytes(b"damaged")
+    assert "13 spectra deleted" in run("cache", "prune", "--all").stdout
+    assert not [path for path in own_cache.rglob("*") if path.is_file()]
 
 
 def test_help_and_plans_by_shape_import_no_torch(minilm):
@@ -194,6 +198,9 @@ def test_an_interrupted_run_ends_with_130_and_continues(tmp_path, own_cache):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
+    assert errors.decode().strip() == (
+        "interrupted; what was solved is kept, run again to continue"
+    )
     assert b"Traceback" not in errors
     document = json.loads(run("analyze", tmp_path, "--json", "-q").stdout)
     assert 2 <= document["provenance"]["spectra_reused"] < 12
@@ -214,13 +221,19 @@ def test_warnings_go_to_stderr(tmp_path):
 
 
 BAD_REQUESTS = {
-    "below the layers": (["--budget", 1], 2, "2 layers with at least 1 each; use a budget from 2"),
+    "below the layers": (["--budget", 1], 2, "at least 1 each; use a budget of 2 or more"),
     "not whole": (["--budget", 6.5], 2, "not whole; use 6 or 7"),
     "no budget": ([], 2, "the budget is missing"),
     "unknown method": (["-b", 6, "--method", "gamma"], 2, "use one of alphalora"),
     "unknown estimator": (["-b", 6, "--estimator", "median"], 2, "use one of hill"),
     "unknown module": (["-b", 6, "--modules", "qq"], 2, "it has mlp.down_proj"),
     "unknown stack": (["-b", 6, "--stack", "vision"], 2, "it has text"),
+    "words that the method does not need": (
+        ["-b", 6, "--method", "uniform", "--estimator", "median"], 2, "use one of hill"
+    ),
+    "a solver that the method does not need": (
+        ["-b", 6, "--method", "uniform", "--solver", "qr"], 2, "use one of gram"
+    ),
     "unknown device": (["-b", 6, "--device", "cuda:9"], 2, "use --device cpu"),
     "unknown shape": (["--method", "mola", "--shape", "pyramid"], 2, "use triangle"),
     "beta for mola": (["--method", "mola", "--beta", 2], 2, "its parameters are shape"),
@@ -242,7 +255,10 @@ def test_bad_requests(llama, tmp_path, case):
     assert list(tmp_path.iterdir()) == [], "no partial output"
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '["a"]', "[1, true]", "[1, NaN]", "[]", "[0, 1]"])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "{}", '["a"]', "[1, true]", "[1, NaN]", "[]", "[0, 1]", "[1%s, 2]" % ("0" * 400)],
+)
 def test_bad_scores(tmp_path, content):
     scores = tmp_path / "scores.json"
     scores.write_text(content)
@@ -257,7 +273,10 @@ def test_an_output_that_cannot_be_written(llama, tmp_path):
 
 def test_bad_models(tmp_path, llama):
     fails("plan", tmp_path / "none", "-b", 6, code=4, message="does not exist")
-    fails("inspect", "Qwen/Qwen3-8B", code=4, message="hf download")
+    fails("inspect", "Qwen/Qwen3-8B", code=4, message="hf download Qwen/Qwen3-8B --local-dir")
+    fails("inspect", "Qwen/Q@v1", code=4, message="hf download Qwen/Q --revision v1 --local-dir")
+    for name in ("", "~no-such-user/model", "a" * 5000):
+        fails("inspect", name, code=4, message="does not exist")
     fails("inspect", tmp_path, code=4, message="holds no .safetensors")
     broken = tmp_path / "model.safetensors"
     broken.write_bytes((llama / "model.safetensors").read_bytes()[:-10])
@@ -283,6 +302,31 @@ def test_all_matrices_of_a_block_failing(tmp_path):
     out = tmp_path / "plan.json"
     fails("plan", tmp_path, "-b", 6, "--out", out, code=5, message="layer 0 of text")
     assert not out.exists()
+
+
+def test_names_are_printed_as_they_are(tmp_path):
+    """Square brackets are no markup, and a stream without Unicode is no reason to stop."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path / "[v2]"
+    folder.mkdir()
+    weights = {f"model.layers.{n}.a[/b]x.weight": torch.randn(16, 16) for n in range(2)}
+    save_file(weights, folder / "model.safetensors")
+    assert "a[/b]x" in run("inspect", folder).stdout
+    run("plan", folder, "-b", 6, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert "[v2]" in run("cache", "list").stdout.replace("\n", "")
+
+
+def test_warnings_stay_on_one_line(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    name = "model.layers.{}.a_rather_long_name_of_a_module_in_a_block.{}_proj.weight"
+    weights = {name.format(n, part): torch.randn(16, 16) for n in (0, 1) for part in "qkv"}
+    weights[name.format(0, "q")][0, 0] = float("inf")
+    save_file(weights, tmp_path / "model.safetensors")
+    assert len(run("plan", tmp_path, "-b", 6, "-q").stderr.splitlines()) == 1
 
 
 def test_debug_shows_the_traceback(tmp_path):
