@@ -1,7 +1,7 @@
 """Exponents or shapes and a budget to a plan: how many LoRA experts each layer gets.
 
-planner: make_plan, plan and budget_curve (also as tailora.plan and tailora.budget_curve)
-plan, options: the plan's schema; what a plan is asked to be
+planner, curve: make_plan, plan and budget_curve (also as tailora.plan and tailora.budget_curve)
+plan, options, request: the plan's schema; what a plan is asked to be; both brought together
 methods, alphalora, mola, integers: the rules, and their exact rounding
 budget, subject, stability: the total, what is planned for, what other estimators would say
 live: match a plan with a live model

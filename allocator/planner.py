@@ -1,29 +1,16 @@
 """Make a plan."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from allocator.budget import MAX_EXPERTS, Cost, check_parameters, total_experts
-from allocator.errors import InvalidRequest
-from allocator.integers import Allocation
-from allocator.methods import Method, Slots, method_named
+from allocator.budget import check_parameters
+from allocator.methods import method_named
 from allocator.options import PlanOptions, options_from
-from allocator.plan import (
-    Alternative,
-    Budget,
-    Plan,
-    PlanLayer,
-    PlanModule,
-    PlanProvenance,
-    digest_of,
-)
-from allocator.stability import alternatives
-from allocator.subject import Layer, Scores, Subject, subject_of
-from analyzer.outline import Module, Outline, Record
+from allocator.plan import Budget, Plan, PlanProvenance, digest_of
+from allocator.request import PlanRequest, trainable_parameters
+from allocator.subject import Scores
+from analyzer.outline import Outline
 from analyzer.report import Analysis
 from analyzer.version import tailora_version
 
@@ -36,17 +23,17 @@ def make_plan(given: Analysis | Outline | Scores, options: PlanOptions | None = 
     lacks what the plan needs.
     """
     options = options or PlanOptions()
-    planner = _Planner(given, options)
-    total = planner.total()
-    allocation = planner.allocate(total)
-    layers = planner.layers(allocation)
-    parameters = planner.parameters()
+    request = PlanRequest(given, options)
+    total = request.total()
+    allocation = request.allocate(total)
+    layers = request.layers(allocation)
+    parameters = request.parameters()
     return Plan(
-        digest=digest_of(planner.subject.weights, options.method, parameters, allocation.counts),
-        model=planner.subject.model,
-        revision=planner.subject.revision,
-        model_type=planner.subject.model_type,
-        weights=planner.subject.weights,
+        digest=digest_of(request.subject.weights, options.method, parameters, allocation.counts),
+        model=request.subject.model,
+        revision=request.subject.revision,
+        model_type=request.subject.model_type,
+        weights=request.subject.weights,
         method=options.method,
         parameters=parameters,
         budget=Budget(
@@ -55,13 +42,13 @@ def make_plan(given: Analysis | Outline | Scores, options: PlanOptions | None = 
             experts=total,
             allocated=sum(allocation.counts),
         ),
-        values=planner.subject.values,
-        stacks=planner.subject.stacks,
+        values=request.subject.values,
+        stacks=request.subject.stacks,
         layers=tuple(layers),
-        trainable_parameters=_trainable(layers),
-        skipped=planner.subject.skipped,
-        warnings=planner.subject.warnings,
-        stability=planner.stability(given, allocation.counts),
+        trainable_parameters=trainable_parameters(layers),
+        skipped=request.subject.skipped,
+        warnings=request.subject.warnings,
+        stability=request.stability(allocation.counts),
         provenance=_provenance(given),
     )
 
@@ -86,208 +73,6 @@ def check_feasible(outline: Outline, options: PlanOptions) -> bool:
             check_parameters(method, None)
         make_plan(outline, replace(options, method="uniform", parameters={}))
     return method.needs_values
-
-
-class BudgetCurve(Record):
-    """The counts at several budgets, by the divisor method, which never takes an expert away."""
-
-    rounding: Literal["webster"] = "webster"
-    method: str
-    parameters: dict[str, Any]
-    budgets: tuple[int, ...] = Field(description="experts per layer, summed over layers")
-    counts: tuple[tuple[int, ...], ...] = Field(description="one row for each budget")
-
-
-def budget_curve(
-    given: Analysis | Outline | Scores, budgets: Sequence[int], **words: Any
-) -> BudgetCurve:
-    """The counts at each of these budgets, always rounded by webster; keywords as for `plan`.
-
-    Raises like make_plan, and InvalidRequest for a method that cannot meet every budget.
-    """
-    options = replace(options_from(words), budget=None, budget_kind="experts", rounding="webster")
-    if not method_named(options.method).any_budget:
-        raise InvalidRequest(f"method {options.method} has no curve; use alphalora or mola")
-    planner = _Planner(given, options)
-    rows = []
-    for budget in budgets:
-        if int(budget) != budget or budget > MAX_EXPERTS:
-            raise InvalidRequest(f"{budget} is no budget; use whole numbers up to {MAX_EXPERTS}")
-        rows.append(planner.allocate(int(budget)).counts)
-    return BudgetCurve(
-        method=options.method,
-        parameters=planner.parameters(),
-        budgets=tuple(int(budget) for budget in budgets),
-        counts=tuple(rows),
-    )
-
-
-class _Planner:
-    """One request, resolved against what it is made for."""
-
-    def __init__(self, given: Analysis | Outline | Scores, options: PlanOptions) -> None:
-        self._options = options
-        self._method: Method = method_named(options.method)
-        self._parameters = self._method.parse(options.parameters)
-        self.subject: Subject = subject_of(given, options, self._method.needs_values)
-        self._modules = [module for layer in self.subject.layers for module in layer.modules]
-        self._slots = self._slots_of(self.subject, options)
-
-    def _slots_of(self, subject: Subject, options: PlanOptions) -> Slots:
-        layers = subject.layers
-        if not options.per_module:
-            values = tuple(layer.value for layer in layers if layer.value is not None)
-            return Slots(tuple(range(len(layers))), len(layers), values or None)
-        return Slots(
-            depths=tuple(
-                depth for depth, layer in enumerate(layers) for _ in range(len(layer.modules))
-            ),
-            layers=len(layers),
-            values=(tuple(subject.module_values(options)) if self._method.needs_values else None),
-        )
-
-    def total(self) -> int:
-        """Experts per layer, summed over layers."""
-        layers = len(self.subject.layers)
-        return total_experts(
-            self._options, self._method, layers, self._own_total(layers), self._cost()
-        )
-
-    def _own_total(self, layers: int) -> int | None:
-        """The total over layers that the method itself brings, where no budget was given."""
-        if self._options.budget is None and self._method.own_total is not None:
-            return self._method.own_total(layers, self._parameters)
-        own = self._own_slots()
-        return None if own is None else own * layers // len(self._slots.depths)
-
-    def _own_slots(self) -> int | None:
-        """The sum of counts that the method itself brings, where no budget was given."""
-        if self._options.budget is None and self._method.own_slots is not None:
-            return self._method.own_slots(self._parameters)
-        return None
-
-    def allocate(self, total: int) -> Allocation:
-        """Counts for the slots at a total per layer."""
-        layers = len(self.subject.layers)
-        allocated = self._own_slots()
-        if allocated is None:
-            self._options.bounds.check(total, layers)
-            allocated = total * len(self._slots.depths) // layers
-        return self._method.allocate(
-            self._slots, allocated, self._parameters, self._options.bounds, self._options.rounding
-        )
-
-    def stability(
-        self, given: Analysis | Outline | Scores, counts: tuple[int, ...]
-    ) -> tuple[Alternative, ...]:
-        """The counts under the other estimators; empty for a method that uses none."""
-        if not self._method.needs_values:
-            return ()
-        return alternatives(given, self._options, counts, self._counts_by)
-
-    def _counts_by(self, subject: Subject, options: PlanOptions, allocated: int) -> tuple[int, ...]:
-        """The counts from another subject's values, at the same sum of counts."""
-        return self._method.allocate(
-            self._slots_of(subject, options),
-            allocated,
-            self._parameters,
-            options.bounds,
-            options.rounding,
-        ).counts
-
-    def layers(self, allocation: Allocation) -> list[PlanLayer]:
-        """The plan's layers."""
-        rows = list(zip(allocation.counts, allocation.shares, strict=True))
-        if not self._options.per_module:
-            return [
-                self._layer(layer, count, share)
-                for layer, (count, share) in zip(self.subject.layers, rows, strict=True)
-            ]
-        values = self._slots.values or (None,) * len(rows)
-        cells = iter(zip(rows, values, strict=True))
-        built = []
-        for layer in self.subject.layers:
-            modules = []
-            for module in layer.modules:
-                (count, share), value = next(cells)
-                modules.append(self._module(module, count, share, value))
-            built.append(self._planned(layer, tuple(modules)))
-        return built
-
-    def _layer(self, layer: Layer, count: int, share: float) -> PlanLayer:
-        modules = tuple(self._module(module, count) for module in layer.modules)
-        return self._planned(layer, modules, share, count, min(self._options.top_k, count))
-
-    def _planned(
-        self,
-        layer: Layer,
-        modules: tuple[PlanModule, ...],
-        share: float | None = None,
-        experts: int | None = None,
-        top_k: int | None = None,
-    ) -> PlanLayer:
-        return PlanLayer(
-            stack=layer.stack,
-            layer=layer.layer,
-            alpha=layer.value,
-            nominal_standard_error=layer.error,
-            share=share,
-            experts=experts,
-            top_k=top_k,
-            modules=modules,
-        )
-
-    def _module(
-        self, module: Module, count: int, share: float | None = None, alpha: float | None = None
-    ) -> PlanModule:
-        return PlanModule(
-            name=module.name,
-            shape=module.shape,
-            alpha=alpha,
-            share=share,
-            experts=count,
-            top_k=min(self._options.top_k, count),
-            rank=self._options.rank,
-            lora_alpha=self._options.lora_alpha,
-        )
-
-    def _cost(self) -> Cost | None:
-        if not self._modules:
-            return None
-        rank, layers = self._options.rank, self.subject.layers
-        if self._options.per_module:
-            least = min(sum(module.shape) for module in self._modules)
-            cheapest = rank * least * len(self._modules) / len(layers)
-        else:
-            cheapest = float(
-                rank * min(sum(sum(m.shape) for m in layer.modules) for layer in layers)
-            )
-        return Cost(lambda total: _trainable(self.layers(self.allocate(total))) or 0, cheapest)
-
-    def parameters(self) -> dict[str, Any]:
-        """Every parameter of the plan, defaults included."""
-        options = self._options
-        by_alpha = self.subject.values == "alpha"
-        return {
-            **self._parameters.model_dump(mode="json"),
-            "estimator": options.estimator if by_alpha else None,
-            "aspect": options.aspect if by_alpha else None,
-            "weighting": options.weighting if by_alpha else None,
-            "rounding": options.rounding,
-            "min_experts": options.min_experts,
-            "max_experts": options.max_experts,
-            "top_k": options.top_k,
-            "rank": options.rank,
-            "lora_alpha": options.lora_alpha,
-            "modules": list(options.modules) if options.modules else None,
-            "per_module": options.per_module,
-            "stack": options.stack,
-        }
-
-
-def _trainable(layers: Sequence[PlanLayer]) -> int | None:
-    modules = [module for layer in layers for module in layer.modules]
-    return sum(module.trainable_parameters for module in modules) if modules else None
 
 
 def _provenance(given: Analysis | Outline | Scores) -> PlanProvenance:

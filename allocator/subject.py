@@ -130,12 +130,18 @@ def _from_outline(outline: Outline, options: PlanOptions) -> Subject:
         values="none",
         stacks=outline.stacks,
         skipped=left_out(outline, matrices),
-        warnings=outline.warnings,
+        warnings=(*outline.warnings, *_unhashed(outline)),
         weights=outline.weights,
         model=outline.model,
         revision=outline.revision,
         model_type=outline.model_type,
     )
+
+
+def _unhashed(outline: Outline) -> list[str]:
+    if outline.weights:
+        return []
+    return ["the outline was made without hashes, so the digest does not name the weights"]
 
 
 def _from_scores(scores: Scores, options: PlanOptions) -> Subject:

@@ -77,6 +77,8 @@ def eigenvalues(
     matrix = weight.to(device or torch.device("cpu"))
     if matrix.shape[0] > matrix.shape[1]:
         matrix = matrix.T
+    if matrix.numel() == 0:
+        return Spectrum(np.empty(0), precision)
     largest = max(abs(float(end)) for end in torch.aminmax(matrix))
     if not np.isfinite(largest):
         return _failed(matrix, precision, "not_finite")

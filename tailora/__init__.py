@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from allocator.curve import budget_curve
     from allocator.errors import AllocatorError
     from allocator.live import match_plan
     from allocator.plan import Plan
-    from allocator.planner import budget_curve, plan
+    from allocator.planner import plan
     from analyzer.api import analyze, outline
     from analyzer.errors import AnalyzerError
     from analyzer.outline import Outline
@@ -34,7 +35,7 @@ _HOMES = {
     "Plan": "allocator.plan",
     "Spectrum": "analyzer.spectrum",
     "analyze": "analyzer.api",
-    "budget_curve": "allocator.planner",
+    "budget_curve": "allocator.curve",
     "fit": "analyzer.tails",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",

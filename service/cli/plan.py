@@ -125,41 +125,37 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Say how many LoRA experts each layer gets."""
-    from allocator.options import PlanOptions
+    from allocator.options import options_from
     from analyzer.analyze import Options
     from service.cli.output import check_out, emit, warn
     from service.cli.tables import show_plan
 
     check_out(out)
-    options = PlanOptions(
-        budget=_number(budget),
-        budget_kind=budget_kind,  # type: ignore[arg-type]
-        method=method,
-        parameters=_parameters(beta, shape, counts),
-        estimator=estimator,
-        aspect=aspect,  # type: ignore[arg-type]
-        weighting=weighting,  # type: ignore[arg-type]
-        rounding=rounding,  # type: ignore[arg-type]
-        min_experts=min_experts,
-        max_experts=max_experts,
-        top_k=top_k,
-        rank=rank,
-        lora_alpha=lora_alpha,
-        modules=modules,
-        per_module=per_module,
-        stack=stack,
+    measured: dict[str, Any] = {
+        "estimator": estimator,
+        "aspect": aspect,
+        "weighting": weighting,
+        "modules": modules,
+        "stack": stack,
+    }
+    options = options_from(
+        {
+            **measured,
+            **_parameters(beta, shape, counts),
+            "budget": _number(budget),
+            "budget_kind": budget_kind,
+            "method": method,
+            "rounding": rounding,
+            "min_experts": min_experts,
+            "max_experts": max_experts,
+            "top_k": top_k,
+            "rank": rank,
+            "lora_alpha": lora_alpha,
+            "per_module": per_module,
+        }
     )
-    measuring = Options(
-        estimator=estimator,
-        aspect=aspect,  # type: ignore[arg-type]
-        weighting=weighting,  # type: ignore[arg-type]
-        precision=precision,
-        solver=solver,  # type: ignore[arg-type]
-        device=device,
-        scope="adaptable",
-        modules=modules,
-        stack=stack,
-    )
+    solving: dict[str, Any] = {"precision": precision, "solver": solver, "device": device}
+    measuring = Options(**measured, **solving, scope="adaptable")
     made = _make(model, scores, options, measuring, cache, quiet)
     warn(made.warnings)
     emit(made, as_json=as_json, out=out, show=lambda console: show_plan(console, made))

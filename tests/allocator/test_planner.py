@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from allocator.curve import budget_curve
 from allocator.errors import InfeasibleBudget, InvalidRequest
 from allocator.options import PlanOptions
-from allocator.planner import budget_curve, check_feasible, make_plan, plan
+from allocator.planner import check_feasible, make_plan, plan
 from analyzer.api import analyze, outline
 from analyzer.errors import BadModel, InvalidOption
 from tests.families import save_family
@@ -126,6 +127,8 @@ def test_shapes_need_no_spectra(minilm):
     assert made.counts == (8, 7, 6, 4, 3, 2)
     assert made.weights == (MINILM_SHA256,)
     assert made.values == "none"
+    assert made.warnings == ()
+    assert "without hashes" in plan(outline(minilm), method="mola").warnings[0]
     assert made.stability == ()
     with pytest.raises(InvalidRequest, match="analyse the model first"):
         plan(outline(minilm), budget=30)

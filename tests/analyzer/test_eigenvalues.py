@@ -92,6 +92,7 @@ def test_not_finite(value, dtype):
         (torch.linalg.qr(torch.randn(256, 256))[0], "flat_spectrum"),
         (torch.tensor([[5.0]]), "too_few_eigenvalues"),
         (torch.zeros(1, 1), "zero_matrix"),
+        (torch.zeros(0, 5), "zero_matrix"),
         (torch.randn(7, 7), "too_few_eigenvalues"),
         (torch.randn(8, 8), "ok"),
     ],
