@@ -40,8 +40,11 @@ class LocalSource:
         self.revision: str | None = None
         self._memory = memory
         self._folder = path if path.is_dir() else path.parent
-        self._index = _read_index(path / INDEX) if path.is_dir() else {}
-        self.files: Sequence[str] = _files(path, self._index)
+        index = _read_index(path / INDEX) if path.is_dir() else {}
+        self.files: Sequence[str] = _files(path, index)
+        self._indexed: dict[str, set[str]] = {file: set() for file in self.files}
+        for tensor, file in index.items():
+            self._indexed[file].add(tensor)
         self._identities: dict[str, FileIdentity] = {}
         self._headers: dict[str, tuple[TensorInfo, ...]] = {}
 
@@ -80,13 +83,12 @@ class LocalSource:
         return self._headers[file]
 
     def _check_index(self, file: str) -> None:
-        present = {tensor.name for tensor in self._headers[file]}
-        for name, home in self._index.items():
-            if home == file and name not in present:
-                raise UnreadableFile(
-                    f"{INDEX} says that {file} holds {name[:100]}, but it does not; "
-                    "fetch both again"
-                )
+        missing = self._indexed[file] - {tensor.name for tensor in self._headers[file]}
+        if missing:
+            raise UnreadableFile(
+                f"{INDEX} says that {file} holds {min(missing)[:100]}, but it does not; "
+                "fetch both again"
+            )
 
     def sha256(self, file: str) -> str:
         """The sha256 of a file's bytes, remembered where the source was given a memory."""

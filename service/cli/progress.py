@@ -30,7 +30,6 @@ def progress(quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
 def _bars() -> Iterator["Callable[[Progress], None]"]:
     from rich.progress import (
         BarColumn,
-        DownloadColumn,
         MofNCompleteColumn,
         TextColumn,
         TimeRemainingColumn,
@@ -41,7 +40,6 @@ def _bars() -> Iterator["Callable[[Progress], None]"]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        DownloadColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[current]}"),
         console=stderr(),

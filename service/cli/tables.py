@@ -58,7 +58,19 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
     _table(
         console,
         f"{analysis.model}: alpha of every matrix by {estimator}",
-        ["matrix", "n", "alpha", "± nominal", "xmin", "tail", "KS", "stable rank", "status"],
+        [
+            "stack",
+            "layer",
+            "module",
+            "n",
+            "alpha",
+            "± nominal",
+            "xmin",
+            "tail",
+            "KS",
+            "stable rank",
+            "status",
+        ],
         (_matrix_row(matrix, estimator) for matrix in analysis.matrices),
     )
     aspect = analysis.settings.aspect
@@ -132,12 +144,20 @@ def _skipped_rows(skipped: Sequence[Skipped]) -> Iterator[tuple[str, ...]]:
 
 def _matrix_row(matrix: MatrixResult, estimator: str) -> tuple[str, ...]:
     fit, measures = matrix.fits[estimator], matrix.measures
+    _, mark, part = matrix.name.partition("#")
     return (
-        matrix.name, str(matrix.eigenvalues), _number(fit.alpha),
-        _number(fit.nominal_standard_error), _number(fit.xmin, ".3g"), _number(fit.tail, "d"),
-        _number(fit.ks_distance), _number(measures.stable_rank if measures else None, ".1f"),
+        matrix.stack or "–",
+        "–" if matrix.layer is None else str(matrix.layer),
+        f"{matrix.module or matrix.tensor}{mark}{part}",
+        str(matrix.eigenvalues),
+        _number(fit.alpha),
+        _number(fit.nominal_standard_error),
+        _number(fit.xmin, ".3g"),
+        _number(fit.tail, "d"),
+        _number(fit.ks_distance),
+        _number(measures.stable_rank if measures else None, ".1f"),
         fit.status,
-    )  # fmt: skip
+    )
 
 
 def _layer_row(layer: LayerValue) -> tuple[str, ...]:
@@ -159,7 +179,7 @@ def _plan_row(layer: PlanLayer) -> tuple[str, ...]:
 
 
 _LEFT_ALIGNED = {
-    "module", "part", "role", "layers", "dtype", "tensor", "reason", "matrix",
+    "module", "part", "role", "layers", "dtype", "tensor", "reason",
     "status", "stack", "model", "precision", "newest", "",
 }  # fmt: skip
 
