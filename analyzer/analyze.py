@@ -1,5 +1,6 @@
 """Measure a model: read, solve, fit and keep, one tensor at a time."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ from analyzer.version import tailora_version
 
 if TYPE_CHECKING:
     from analyzer.solver import MatrixSolver
+
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Options:
             )
         if self.solver not in SOLVERS:
             raise InvalidOption(f"solver {self.solver} is unknown; use one of {', '.join(SOLVERS)}")
+        if not _DEVICE.fullmatch(self.device):
+            raise InvalidOption(f"device {self.device} is unknown; use auto, cpu, cuda or cuda:N")
 
     @property
     def solved_precision(self) -> Precision:

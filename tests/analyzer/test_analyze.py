@@ -188,6 +188,7 @@ def test_block_means(minilm):
         ({"solver": "qr"}, "solver qr is unknown"),
         ({"scope": "some"}, "scope some is unknown"),
         ({"device": "cuda:99"}, "not there"),
+        ({"device": "gpu"}, "device gpu is unknown; use auto, cpu"),
         ({"stack": "vision"}, "it has text"),
         ({"modules": ["q_proj", "zz"]}, "module zz is not in this model"),
         ({"weighting": "rank"}, "weighting rank is unknown"),
