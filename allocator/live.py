@@ -12,7 +12,8 @@ from typing import Any
 from allocator.errors import PlanMismatch
 from allocator.plan import Plan, PlanLayer, PlanModule
 from analyzer.architecture import Architecture
-from analyzer.naming import StackName, find_stacks, split_block_name
+from analyzer.naming import find_stacks, split_block_name
+from analyzer.outline import Stack
 
 Place = tuple[str, int, str]
 
@@ -82,7 +83,7 @@ class _LiveModel:
             if parameter.ndim == 2
         }
         by_prefix = find_stacks(sorted(weighted), _architecture(model))
-        self.stacks: dict[str, StackName] = {stack.name: stack for stack in by_prefix.values()}
+        self.stacks: dict[str, Stack] = {stack.name: stack for stack in by_prefix.values()}
         self._names: dict[Place, str] = {}
         for name in self.shapes:
             block = split_block_name(name)

@@ -166,7 +166,7 @@ def _custom(
     if sum(counts) != total:
         raise InfeasibleBudget(
             f"the custom counts sum to {sum(counts)}, not to the budget of {total}; "
-            f"use --budget {sum(counts)} or leave the budget out"
+            "leave --budget out, the counts bring their own"
         )
     highest = bounds.maximum or max(counts)
     for position, count in enumerate(counts):

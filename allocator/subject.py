@@ -1,14 +1,23 @@
 """What a plan is made for: an analysis, an outline, or bare scores, as layers with modules."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from allocator.errors import InvalidRequest
 from allocator.options import PlanOptions
 from allocator.plan import Values
-from analyzer.outline import Module, Outline, Skipped, Stack, left_out, modules_of
-from analyzer.report import Analysis, MatrixResult, fit_warnings, mean_value
-from analyzer.selection import AnyMatrix, choose_stacks, keep_modules, select
+from analyzer.outline import (
+    Matrix,
+    Module,
+    Outline,
+    Skipped,
+    Stack,
+    blocks_of,
+    left_out,
+    modules_of,
+)
+from analyzer.report import Analysis, MatrixResult, block_values, fit_warnings, mean_value
+from analyzer.selection import choose_stacks, keep_modules, select
 
 Scores = Sequence[float]
 SCORE_STACK = "text"
@@ -86,20 +95,18 @@ def _from_analysis(analysis: Analysis, options: PlanOptions, wants_values: bool)
     ]
     if options.modules:
         matrices = keep_modules(matrices, options.modules)
-    layers = []
-    for layer, block in _blocks(matrices):
-        if wants_values:
-            value = mean_value(
-                block,
-                f"layer {layer.layer} of {layer.stack}",
-                options.estimator,
-                options.aspect,
-                options.weighting,
-            )
-            layer = Layer(
-                layer.stack, layer.layer, layer.modules, value.alpha, value.nominal_standard_error
-            )
-        layers.append(layer)
+    layers = [_layer(*place, block) for place, block in blocks_of(matrices).items()]
+    if wants_values:
+        values = block_values(
+            matrices,
+            estimator=options.estimator,
+            aspect=options.aspect,
+            weighting=options.weighting,
+        )
+        layers = [
+            replace(layer, value=found.alpha, error=found.nominal_standard_error)
+            for layer, found in zip(layers, values, strict=True)
+        ]
     return Subject(
         layers=tuple(layers),
         values="alpha" if wants_values else "none",
@@ -126,7 +133,7 @@ def _warnings(
 def _from_outline(outline: Outline, options: PlanOptions) -> Subject:
     matrices = select(outline, scope="adaptable", stack=options.stack, modules=options.modules)
     return Subject(
-        layers=tuple(layer for layer, _ in _blocks(matrices)),
+        layers=tuple(_layer(*place, block) for place, block in blocks_of(matrices).items()),
         values="none",
         stacks=outline.stacks,
         skipped=left_out(outline, matrices),
@@ -161,12 +168,5 @@ def _from_scores(scores: Scores, options: PlanOptions) -> Subject:
     return Subject(layers=layers, values="score")
 
 
-def _blocks(matrices: Sequence[AnyMatrix]) -> list[tuple[Layer, list[AnyMatrix]]]:
-    groups: dict[tuple[str, int], list[AnyMatrix]] = {}
-    for matrix in matrices:
-        if matrix.stack is not None and matrix.layer is not None:
-            groups.setdefault((matrix.stack, matrix.layer), []).append(matrix)
-    return [
-        (Layer(stack, layer, tuple(modules_of(block))), block)
-        for (stack, layer), block in groups.items()
-    ]
+def _layer(stack: str, layer: int, block: Sequence[Matrix]) -> Layer:
+    return Layer(stack, layer, tuple(modules_of(block)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analyzer.aspect import Aspect, check_aspect
 from analyzer.errors import InvalidOption
 from analyzer.measures import measure
-from analyzer.outline import Matrix, Scope, left_out
+from analyzer.outline import Matrix, Outline, Scope, left_out
 from analyzer.report import (
     Analysis,
     MatrixResult,
@@ -100,8 +100,9 @@ def analyze(
     *,
     store: SpectrumStore,
     progress: Callable[[Progress], None] | None = None,
+    outline: Outline | None = None,
 ) -> Analysis:
-    """Measure a model.
+    """Measure a model; its outline is made where the caller has none yet.
 
     Spectra that the store holds are not read again; each new one is kept before the next is
     solved, so an interrupted analysis continues where it stopped. Every estimator that the
@@ -109,7 +110,7 @@ def analyze(
     """
     options = options or Options()
     clock, started = time.monotonic(), datetime.now(UTC)
-    outline = scan_outline(source)
+    outline = outline or scan_outline(source)
     chosen = select(outline, scope=options.scope, stack=options.stack, modules=options.modules)
     bytes_done, bytes_total = 0, sum(matrix.bytes for matrix in chosen)
     hashes = {}

@@ -40,12 +40,6 @@ class Architecture:
         return self
 
     @property
-    def vision(self) -> "Architecture":
-        """The part that describes the vision encoder; the whole where nothing is nested."""
-        nested = self.raw.get("vision_config")
-        return Architecture(nested) if isinstance(nested, dict) else self
-
-    @property
     def model_type(self) -> str | None:
         """transformers' name of the architecture."""
         value = self.raw.get("model_type")

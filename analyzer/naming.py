@@ -7,12 +7,10 @@ what stands before it is the stack's prefix, what follows is the module's suffix
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from analyzer.architecture import Architecture
 from analyzer.errors import BadModel
-
-StackKind = Literal["text", "vision", "audio"]
+from analyzer.outline import Stack, StackKind
 
 _VISION = re.compile(r"(^|[._])(vision|visual|vit|image|img|deit|dinov2|clip)", re.IGNORECASE)
 _AUDIO = re.compile(r"(^|[._])(audio|speech|acoustic)", re.IGNORECASE)
@@ -31,16 +29,6 @@ class BlockName:
     suffix: str
 
 
-@dataclass(frozen=True, slots=True)
-class StackName:
-    """A run of blocks: its name for users, what it processes, its prefix, how many layers."""
-
-    name: str
-    kind: StackKind
-    prefix: str
-    layers: int
-
-
 def split_block_name(name: str) -> BlockName | None:
     """Divide a dotted name at its block index; None where it has none."""
     parts = name.split(".")
@@ -51,7 +39,7 @@ def split_block_name(name: str) -> BlockName | None:
     return None
 
 
-def find_stacks(modules: Iterable[str], architecture: Architecture) -> dict[str, StackName]:
+def find_stacks(modules: Iterable[str], architecture: Architecture) -> dict[str, Stack]:
     """The stacks among the names of weight-carrying modules, by prefix, in the models' order.
 
     A prefix is a stack when a module lies inside its numbered parts (`merger.mlp.0` itself is a
@@ -66,9 +54,9 @@ def find_stacks(modules: Iterable[str], architecture: Architecture) -> dict[str,
     counts = {prefix: _count(prefix, found) for prefix, found in layers.items()}
     prefixes = sorted(counts, key=lambda prefix: (not prefix.endswith(_ENCODER_ENDS), prefix))
     kinds = {prefix: _kind(prefix, architecture) for prefix in prefixes}
-    names = _names(prefixes, kinds, architecture)
+    names = _names(prefixes, kinds)
     return {
-        prefix: StackName(names[prefix], kinds[prefix], prefix, counts[prefix])
+        prefix: Stack(name=names[prefix], kind=kinds[prefix], prefix=prefix, layers=counts[prefix])
         for prefix in prefixes
     }
 
@@ -94,9 +82,7 @@ def _kind(prefix: str, architecture: Architecture) -> StackKind:
     return "text"
 
 
-def _names(
-    prefixes: list[str], kinds: Mapping[str, StackKind], architecture: Architecture
-) -> dict[str, str]:
+def _names(prefixes: list[str], kinds: Mapping[str, StackKind]) -> dict[str, str]:
     sides = {prefix: _side(prefix) for prefix in prefixes if kinds[prefix] == "text"}
     paired = {"encoder", "decoder"} <= set(sides.values())
     wanted = {

@@ -1,7 +1,7 @@
 """The outline: which tensors of a checkpoint are matrices of which layer, from headers alone."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -100,6 +100,18 @@ class Outline(Document):
     matrices: tuple[Matrix, ...]
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...] = ()
+
+
+AnyMatrix = TypeVar("AnyMatrix", bound=Matrix)
+
+
+def blocks_of(matrices: Iterable[AnyMatrix]) -> dict[tuple[str, int], list[AnyMatrix]]:
+    """The matrices of each block, by (stack, layer), in their order; others are left out."""
+    blocks: dict[tuple[str, int], list[AnyMatrix]] = {}
+    for matrix in matrices:
+        if matrix.stack is not None and matrix.layer is not None:
+            blocks.setdefault((matrix.stack, matrix.layer), []).append(matrix)
+    return blocks
 
 
 def modules_of(matrices: Iterable[Matrix]) -> list[Module]:

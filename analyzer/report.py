@@ -10,7 +10,7 @@ from pydantic import Field
 from analyzer.aspect import Aspect, check_aspect, corrected
 from analyzer.errors import BadModel, InvalidOption
 from analyzer.measures import Measures
-from analyzer.outline import Document, Matrix, Record, Scope, Skipped, Stack
+from analyzer.outline import Document, Matrix, Record, Scope, Skipped, Stack, blocks_of
 from analyzer.spectrum import Precision, Solver
 from analyzer.tails import Fit, estimator_named
 
@@ -105,10 +105,7 @@ def block_values(
     Raises BadModel where no matrix of a block has a fit, InvalidOption where an option is unknown
     or the estimator was not run.
     """
-    blocks: dict[tuple[str, int], list[MatrixResult]] = {}
-    for matrix in matrices:
-        if matrix.role == "adaptable" and matrix.stack is not None and matrix.layer is not None:
-            blocks.setdefault((matrix.stack, matrix.layer), []).append(matrix)
+    blocks = blocks_of(matrix for matrix in matrices if matrix.role == "adaptable")
     values = []
     for (stack, layer), block in blocks.items():
         value = mean_value(block, f"layer {layer} of {stack}", estimator, aspect, weighting)

@@ -7,7 +7,7 @@ from analyzer import fused
 from analyzer.architecture import Architecture
 from analyzer.errors import BadModel, NothingToAnalyse
 from analyzer.header import TensorInfo
-from analyzer.naming import BlockName, StackName, find_stacks, split_block_name
+from analyzer.naming import BlockName, find_stacks, split_block_name
 from analyzer.outline import Matrix, Outline, Role, Skipped, Stack, View
 from analyzer.source import Source
 
@@ -43,7 +43,7 @@ def outline(source: Source) -> Outline:
         model_type=architecture.model_type,
         quantisation=architecture.quantisation or scan.packing,
         files=tuple(source.files),
-        stacks=tuple(_stack(stack) for stack in stacks.values()),
+        stacks=tuple(stacks.values()),
         matrices=tuple(sorted(matrices, key=lambda matrix: _position(matrix, order))),
         skipped=tuple(scan.skipped),
         warnings=tuple(scan.warnings),
@@ -63,10 +63,6 @@ def _tensors(source: Source) -> dict[str, tuple[str, TensorInfo]]:
     return tensors
 
 
-def _stack(stack: StackName) -> Stack:
-    return Stack(name=stack.name, kind=stack.kind, prefix=stack.prefix, layers=stack.layers)
-
-
 def _position(matrix: Matrix, order: Mapping[str, int]) -> tuple[int, int]:
     if matrix.stack is None or matrix.layer is None:
         return len(order), 0
@@ -75,7 +71,7 @@ def _position(matrix: Matrix, order: Mapping[str, int]) -> tuple[int, int]:
 
 def _stacks(
     tensors: Mapping[str, tuple[str, TensorInfo]], architecture: Architecture
-) -> dict[str, StackName]:
+) -> dict[str, Stack]:
     names = [name.rpartition(".")[0] for name, (_, info) in tensors.items() if len(info.shape) == 2]
     stacks = find_stacks(names, architecture)
     declared = architecture.text.layers
@@ -88,7 +84,7 @@ def _stacks(
                 "the checkpoint is incomplete (pass the folder that holds all its files), "
                 "or its layers share weights, which no plan can tell apart"
             )
-        stacks[prefix] = StackName(stack.name, stack.kind, prefix, declared)
+        stacks[prefix] = stack.model_copy(update={"layers": declared})
     return stacks
 
 
@@ -98,7 +94,7 @@ class _Scan:
     def __init__(
         self,
         tensors: Mapping[str, tuple[str, TensorInfo]],
-        stacks: Mapping[str, StackName],
+        stacks: Mapping[str, Stack],
         architecture: Architecture,
     ) -> None:
         self._stacks = stacks
@@ -133,7 +129,7 @@ class _Scan:
             yield from self._linear(file, info, stack, block)
 
     def _reason(
-        self, info: TensorInfo, block: BlockName | None, stack: StackName | None
+        self, info: TensorInfo, block: BlockName | None, stack: Stack | None
     ) -> tuple[str, str] | None:
         packed = _packing(info)
         if packed is not None:
@@ -154,7 +150,7 @@ class _Scan:
         return None
 
     def _reason_in_block(
-        self, info: TensorInfo, block: BlockName, stack: StackName
+        self, info: TensorInfo, block: BlockName, stack: Stack
     ) -> tuple[str, str] | None:
         parts = block.suffix.split(".")
         if block.layer >= stack.layers:
@@ -172,7 +168,7 @@ class _Scan:
         return None
 
     def _linear(
-        self, file: str, info: TensorInfo, stack: StackName, block: BlockName
+        self, file: str, info: TensorInfo, stack: Stack, block: BlockName
     ) -> Iterator[Matrix]:
         module = block.suffix.removesuffix(".weight")
         transpose = self._transposed and fused.is_conv1d(module)
@@ -194,7 +190,7 @@ class _Scan:
         yield from self._parts(whole, stack)
 
     def _experts(
-        self, file: str, info: TensorInfo, stack: StackName, block: BlockName
+        self, file: str, info: TensorInfo, stack: Stack, block: BlockName
     ) -> Iterator[Matrix]:
         module = block.suffix.removesuffix(".weight")
         count, *stored = info.shape
@@ -220,7 +216,7 @@ class _Scan:
             )
             yield from self._parts(whole, stack)
 
-    def _parts(self, whole: Matrix, stack: StackName) -> Iterator[Matrix]:
+    def _parts(self, whole: Matrix, stack: Stack) -> Iterator[Matrix]:
         """The parts of a fused matrix; the matrix itself where it is none or its layout unknown."""
         rows, columns = whole.shape
         try:

@@ -1,12 +1,9 @@
 """Choose the matrices to read: by scope, stack and module."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from analyzer.errors import InvalidOption, NothingToAnalyse, UnsupportedFormat
-from analyzer.outline import Matrix, Outline, Scope, Stack
-
-AnyMatrix = TypeVar("AnyMatrix", bound=Matrix)
+from analyzer.outline import AnyMatrix, Matrix, Outline, Scope, Stack
 
 _ROLES = {
     "adaptable": {"adaptable"},

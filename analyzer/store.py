@@ -16,14 +16,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from platformdirs import user_cache_path
 
 from analyzer.errors import StoreError
 from analyzer.source import FileIdentity, HashMemory
-from analyzer.spectrum import Precision, Solver, Spectrum
+from analyzer.spectrum import Precision, Solver, Spectrum, SpectrumStatus
 from analyzer.tails import Fit, estimator_named
 
 _RACY_NS = 2_000_000_000
@@ -108,8 +108,8 @@ class FolderStore:
         if metadata.get("key") != key.digest:
             _drop(path)
             return None
-        status = metadata["status"]
-        spectrum = Spectrum(values, key.precision, status)  # type: ignore[arg-type]
+        status = cast(SpectrumStatus, metadata["status"])
+        spectrum = Spectrum(values, key.precision, status)
         return StoredSpectrum(spectrum, metadata["tensor_sha256"])
 
     def put(self, key: SpectrumKey, stored: StoredSpectrum, model: str) -> None:

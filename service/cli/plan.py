@@ -189,7 +189,7 @@ def _make(
     if not check_feasible(found, options):
         return make_plan(with_hashes(found, source), options)
     with progress(quiet) as report:
-        analysis = analyze(source, measuring, store=store, progress=report)
+        analysis = analyze(source, measuring, store=store, progress=report, outline=found)
     return make_plan(analysis, options)
 
 

@@ -162,6 +162,7 @@ def test_digest(analysis, precise):
     }  # fmt: skip
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     assert made.digest == hashlib.sha256(canonical).hexdigest()
+    assert json.loads(made.to_json())["digest"] == made.digest
     renamed = analysis.model_copy(update={"model": "another name"})
     assert plan(renamed, budget=30).digest == made.digest
     assert plan(precise, budget=30).digest == made.digest, "alphas differ in the sixth digit"
