@@ -1,7 +1,7 @@
 """The outline: which tensors of a checkpoint are matrices of which layer, from headers alone."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +43,22 @@ class View(Record):
     stop: int | None = Field(None, description="row after the last; null takes all")
 
 
+class Location(Record):
+    """One stored tensor."""
+
+    tensor: str
+    file: str
+
+
+class Packing(Record):
+    """How a weight is unpacked from the tensors that store it."""
+
+    format: str
+    tensors: dict[str, Location] = Field(description="by their role in the format")
+    parameters: dict[str, Any] = Field({}, description="what the format needs to know besides")
+    base: "Packing | None" = Field(None, description="what is subtracted: a weight of --base")
+
+
 class Matrix(Record):
     """One 2-D weight, `shape` as out × in."""
 
@@ -58,7 +74,8 @@ class Matrix(Record):
     part: str | None = Field(None, description="q, k, v, gate or up of a fused module")
     expert: int | None = Field(None, description="index of the expert in a MoE base")
     view: View = View()
-    bytes: int = Field(description="bytes of the file that this matrix takes")
+    packing: Packing | None = Field(None, description="null where the tensor itself is the weight")
+    bytes: int = Field(description="stored bytes that this matrix takes")
 
     @property
     def eigenvalues(self) -> int:
@@ -94,6 +111,7 @@ class Outline(Document):
     revision: str | None = Field(None, description="commit hash; null for local files")
     model_type: str | None = None
     quantisation: str | None = Field(None, description="packing of the weights, if any")
+    unreadable: str | None = Field(None, description="packed weights that cannot be unpacked")
     files: tuple[str, ...] = Field(description="all weight files of the checkpoint")
     weights: tuple[str, ...] = Field((), description="sorted sha256 of the files, once hashed")
     stacks: tuple[Stack, ...]

@@ -42,6 +42,7 @@ def outline(source: Source) -> Outline:
         revision=source.revision,
         model_type=architecture.model_type,
         quantisation=architecture.quantisation or scan.packing,
+        unreadable=architecture.quantisation or scan.packing,
         files=tuple(source.files),
         stacks=tuple(stacks.values()),
         matrices=tuple(sorted(matrices, key=lambda matrix: _position(matrix, order))),
