@@ -1,5 +1,6 @@
 """One pass over a source: what the store has first, then the rest as it is solved."""
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from analyzer.buffer import Buffer
 from analyzer.errors import CorruptFile, InvalidOption
 from analyzer.measures import measure
 from analyzer.options import Options
-from analyzer.outline import Matrix
+from analyzer.outline import Matrix, Packing
 from analyzer.pipeline import Pipeline
 from analyzer.report import MatrixResult, Provenance
 from analyzer.source import Source
@@ -21,8 +22,6 @@ from analyzer.version import tailora_version
 
 if TYPE_CHECKING:
     from analyzer.solver import MatrixSolver
-
-_NAMES = {"tensors": ..., "base": {"tensors"}}
 
 
 class Run:
@@ -105,7 +104,6 @@ class Run:
         }
 
     def _key(self, matrix: Matrix, precision: Precision) -> SpectrumKey:
-        packing = matrix.packing
         others = sorted(self._hashes[file] for file in self._files(matrix) - {matrix.file})
         return SpectrumKey(
             file_sha256=self._hashes[matrix.file],
@@ -114,7 +112,7 @@ class Run:
             precision=precision,
             solver=self._options.solver,
             numerics=NUMERICS_VERSION,
-            packing=packing.model_dump_json(exclude=_NAMES) if packing else None,
+            packing=_recipe(matrix.packing),
             other_files=tuple(others),
         )
 
@@ -158,6 +156,9 @@ class Run:
         except CorruptFile:
             for key, _, _ in self._unchecked.values():
                 self._store.forget(key)
+            raise
+        except BaseException:
+            self._source.stop.set()  # so that no thread waits for a network that nobody needs
             raise
 
     def _make_solver(self) -> "MatrixSolver":
@@ -224,3 +225,11 @@ class Run:
                         self._store.put_fit(key, name, found)
                 fits[name] = found
         return fits
+
+
+def _recipe(packing: Packing | None) -> str | None:
+    """What a packing does, without the names of the files that it does it to."""
+    if packing is None:
+        return None
+    base = _recipe(packing.base)
+    return json.dumps([packing.format, packing.parameters, base], sort_keys=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 from analyzer.architecture import MAX_CONFIG_BYTES, Architecture, read_json
 from analyzer.checkpoint import CONFIG, INDEX
@@ -34,15 +34,17 @@ class Source:
         index: Mapping[str, str] | None = None,
         read_config: Callable[[], bytes | None] = lambda: None,
         warnings: Sequence[str] = (),
+        stop: Event | None = None,
     ) -> None:
         """A checkpoint called `model`, whose `index` says which file holds which tensor.
 
         `revision` is the commit hash, None for local files; `read_config` gives the bytes of
-        config.json, None where there is none.
+        config.json, None where there is none; `stop` ends reads that are under way.
         """
         self.model = model
         self.revision = revision
         self.warnings = tuple(warnings)
+        self.stop = stop or Event()
         self._files = dict(files)
         self._read_config = read_config
         self._indexed: dict[str, set[str]] = {file: set() for file in files}
@@ -163,6 +165,7 @@ def is_hub_id(model: str) -> bool:
         and len(name) <= MAX_HUB_ID
         and not any(bad in name for bad in ("..", "--"))
         and ".." not in revision
+        and not revision.startswith("/")
         and not name.endswith((".safetensors", ".git"))
     )
 

@@ -2,8 +2,8 @@
 
 `SpectrumStore` is the interface; `FolderStore` keeps one file per spectrum. A file is written
 beside its place and linked into it, so readers never see half of one, two processes can share the
-folder, and the first result stays. Each file carries a sha256 of all that it holds; one that fails the
-check is dropped and solved again.
+folder, and the first result stays. Each file carries a sha256 of all that it holds; one that fails
+the check is dropped and solved again. Spectra from files that were not checked are kept apart.
 """
 
 import hashlib
