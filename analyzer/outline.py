@@ -1,5 +1,6 @@
 """The outline: which tensors of a checkpoint are matrices of which layer, from headers alone."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -57,6 +58,12 @@ class Packing(Record):
     tensors: dict[str, Location] = Field(description="by their role in the format")
     parameters: dict[str, Any] = Field({}, description="what the format needs to know besides")
     base: "Packing | None" = Field(None, description="what is subtracted: a weight of --base")
+
+    @property
+    def recipe(self) -> str:
+        """What is done to the stored tensors, whatever their names are."""
+        base = self.base.recipe if self.base else None
+        return json.dumps([self.format, self.parameters, base], sort_keys=True)
 
 
 class Matrix(Record):

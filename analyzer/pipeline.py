@@ -110,5 +110,5 @@ def _twin(loaded: Loaded) -> str:
         (matrix.shape, matrix.view.model_copy(update={"expert": None}))
         for matrix in loaded.unit.matrices
     ]
-    how = first.packing and first.packing.model_dump(exclude={"tensors"})
+    how = first.packing and first.packing.recipe
     return repr((loaded.sha256, first.dtype, how, views))

@@ -1,6 +1,5 @@
 """One pass over a source: what the store has first, then the rest as it is solved."""
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ from analyzer.buffer import Buffer
 from analyzer.errors import CorruptFile, InvalidOption
 from analyzer.measures import measure
 from analyzer.options import Options
-from analyzer.outline import Matrix, Packing
+from analyzer.outline import Matrix
 from analyzer.pipeline import Pipeline
 from analyzer.report import MatrixResult, Provenance
 from analyzer.source import Source
@@ -112,7 +111,7 @@ class Run:
             precision=precision,
             solver=self._options.solver,
             numerics=NUMERICS_VERSION,
-            packing=_recipe(matrix.packing),
+            packing=matrix.packing.recipe if matrix.packing else None,
             other_files=tuple(others),
         )
 
@@ -226,10 +225,3 @@ class Run:
                 fits[name] = found
         return fits
 
-
-def _recipe(packing: Packing | None) -> str | None:
-    """What a packing does, without the names of the files that it does it to."""
-    if packing is None:
-        return None
-    base = _recipe(packing.base)
-    return json.dumps([packing.format, packing.parameters, base], sort_keys=True)
