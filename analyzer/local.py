@@ -127,6 +127,20 @@ class LocalSource:
         self._identified(file)
         return weight
 
+    def read_bytes(self, file: str, start: int, end: int) -> bytes:
+        """The bytes start:end of a file. Raises UnreadableFile where they cannot be read."""
+        self._identified(file)
+        path = self._folder / file
+        try:
+            with path.open("rb") as stream:
+                stream.seek(start)
+                content = stream.read(end - start)
+        except OSError as error:
+            raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
+        if len(content) != end - start:
+            raise UnreadableFile(f"{path} ends before byte {end}; fetch it again")
+        return content
+
     def _identified(self, file: str) -> FileIdentity:
         """The file's identity, which must stay what it was when it was first looked at."""
         identity = self.identity(file)

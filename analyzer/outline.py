@@ -43,6 +43,21 @@ class View(Record):
     stop: int | None = Field(None, description="row after the last; null takes all")
 
 
+class Location(Record):
+    """One stored tensor."""
+
+    tensor: str
+    file: str
+
+
+class Packing(Record):
+    """How a quantised weight is stored; `analyzer.dequantize` turns it into float32."""
+
+    format: str = Field(description="fp8, bnb_int8, bnb_4bit, gptq, awq, mxfp4 or compressed_…")
+    tensors: dict[str, Location] = Field(description="every stored tensor it needs, by its role")
+    parameters: dict[str, int | float | str | bool | tuple[int, ...] | None] = {}
+
+
 class Matrix(Record):
     """One 2-D weight, `shape` as out × in."""
 
@@ -58,7 +73,8 @@ class Matrix(Record):
     part: str | None = Field(None, description="q, k, v, gate or up of a fused module")
     expert: int | None = Field(None, description="index of the expert in a MoE base")
     view: View = View()
-    bytes: int = Field(description="bytes of the file that this matrix takes")
+    packing: Packing | None = Field(None, description="null: the tensor itself is the weight")
+    bytes: int = Field(description="bytes that this matrix takes in the files, scales included")
 
     @property
     def eigenvalues(self) -> int:
@@ -94,6 +110,9 @@ class Outline(Document):
     revision: str | None = Field(None, description="commit hash; null for local files")
     model_type: str | None = None
     quantisation: str | None = Field(None, description="packing of the weights, if any")
+    unreadable: str | None = Field(
+        None, description="which weights cannot be dequantised, and why; such a model is refused"
+    )
     files: tuple[str, ...] = Field(description="all weight files of the checkpoint")
     weights: tuple[str, ...] = Field((), description="sorted sha256 of the files, once hashed")
     stacks: tuple[Stack, ...]

@@ -53,6 +53,9 @@ class Source(Protocol):
     def tensors(self, file: str) -> tuple[TensorInfo, ...]:
         """The header of a file. Raises UnreadableFile where it lies."""
 
+    def read_bytes(self, file: str, start: int, end: int) -> bytes:
+        """The bytes start:end of a file. Raises UnreadableFile where they cannot be read."""
+
     def sha256(self, file: str) -> str:
         """The sha256 of a file's bytes, as 64 hex digits."""
 
