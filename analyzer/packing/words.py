@@ -59,16 +59,20 @@ def _gptq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedW
     if form not in _GPTQ_FORMATS or checkpoint.config.get("is_marlin_format"):
         raise CannotUnpack(f"GPTQ of another layout than gptq or gptq_v2 ({_stated(checkpoint)})")
     groups, outputs = scales.shape
-    fitting = [bits for bits in _GPTQ_BITS if zeros.shape == (groups, -(-outputs * bits // 32))]
+    index = checkpoint.get(f"{module}.g_idx")
+    known = index.shape if index is not None and index.shape != (0,) else None
+    fitting = [
+        bits
+        for bits in _GPTQ_BITS
+        if zeros.shape == (groups, -(-outputs * bits // 32))
+        and weight.shape[0] * 32 % bits == 0
+        and known in (None, (weight.shape[0] * 32 // bits,))
+    ]
     bits = _bits(checkpoint, weight, fitting)
     inputs = weight.shape[0] * 32 // bits
-    if weight.shape[0] * 32 % bits or inputs % 32:
-        raise CannotUnpack(f"{weight.name} is {list(weight.shape)}, which {bits} bits do not fill")
     parameters: Parameters = {"bits": bits, "shape": (outputs, inputs), "checkpoint_format": form}
-    index = checkpoint.get(f"{module}.g_idx")
-    if index is not None and index.shape != (0,):
+    if index is not None and known is not None:
         check_dtype(index, "I32", "I64")
-        check_shape(index, (inputs,))
         roles = {**roles, "g_idx": index.name}
         parameters["group_size"] = _group_size(checkpoint, inputs, groups, certain=False)
     else:
@@ -166,8 +170,8 @@ def _bits(checkpoint: Checkpoint, weight: TensorInfo, fitting: list[int]) -> int
         fitting = [bits for bits in fitting if bits == stated]
     if len(fitting) != 1:
         raise CannotUnpack(
-            f"{weight.name} does not have the bits that config.json and its zeros speak of "
-            f"({_stated(checkpoint)})"
+            f"{weight.name} is {list(weight.shape)}, from which its bits do not follow with its "
+            f"zeros, scales and g_idx ({_stated(checkpoint)})"
         )
     return fitting[0]
 
