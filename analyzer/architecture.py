@@ -96,12 +96,39 @@ class Architecture:
         return "image_size" in self.raw and "vocab_size" not in self.text.raw
 
     @property
-    def quantisation(self) -> str | None:
+    def quantisation_config(self) -> Mapping[str, Any]:
+        """What the config says of the packing of its weights; empty where it says nothing."""
+        for config in (self.raw, self.text.raw):
+            for key in ("quantization_config", "compression_config", "quantization"):
+                if isinstance(declared := config.get(key), dict) and declared:
+                    return declared
+        return {}
+
+    @property
+    def quantisation_method(self) -> str | None:
         """The quantisation method that the config declares."""
-        declared = self.raw.get("quantization_config") or self.text.raw.get("quantization_config")
-        if not isinstance(declared, dict):
+        declared = self.quantisation_config
+        if not declared:
             return None
         method = declared.get("quant_method") or declared.get("quant_algo")
         if method is None and (declared.get("load_in_4bit") or declared.get("load_in_8bit")):
             method = "bitsandbytes"
-        return str(method or "an unnamed method")
+        return _short(method or "an unnamed method")
+
+    @property
+    def quantisation(self) -> str | None:
+        """The declared method in words: `gptq 4-bit`, `compressed-tensors pack-quantized`."""
+        method, declared = self.quantisation_method, self.quantisation_config
+        if method is None:
+            return None
+        words = [method]
+        if type(bits := declared.get("bits")) is int:
+            words.append(f"{_short(bits)}-bit")
+        if isinstance(form := declared.get("format"), str):
+            words.append(_short(form))
+        return " ".join(words)
+
+
+def _short(value: object) -> str:
+    """A word of the config for people to read: printable, and at most 40 characters."""
+    return "".join(letter for letter in str(value) if letter.isprintable())[:40]

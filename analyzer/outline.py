@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,11 +52,11 @@ class Location(Record):
 
 
 class Packing(Record):
-    """How a weight is unpacked from the tensors that store it."""
+    """How a quantised weight is stored; `analyzer.dequantize` turns it into float32."""
 
-    format: str
-    tensors: dict[str, Location] = Field(description="by their role in the format")
-    parameters: dict[str, Any] = Field({}, description="what the format needs to know besides")
+    format: str = Field(description="fp8, bnb_int8, bnb_4bit, gptq, awq, mxfp4 or compressed_…")
+    tensors: dict[str, Location] = Field(description="every stored tensor it needs, by its role")
+    parameters: dict[str, int | float | str | bool | tuple[int, ...] | None] = {}
     base: "Packing | None" = Field(None, description="what is subtracted: a weight of --base")
 
     @property
@@ -81,8 +81,8 @@ class Matrix(Record):
     part: str | None = Field(None, description="q, k, v, gate or up of a fused module")
     expert: int | None = Field(None, description="index of the expert in a MoE base")
     view: View = View()
-    packing: Packing | None = Field(None, description="null where the tensor itself is the weight")
-    bytes: int = Field(description="stored bytes that this matrix takes")
+    packing: Packing | None = Field(None, description="null: the tensor itself is the weight")
+    bytes: int = Field(description="bytes that this matrix takes in the files, scales included")
 
     @property
     def eigenvalues(self) -> int:
@@ -118,7 +118,9 @@ class Outline(Document):
     revision: str | None = Field(None, description="commit hash; null for local files")
     model_type: str | None = None
     quantisation: str | None = Field(None, description="packing of the weights, if any")
-    unreadable: str | None = Field(None, description="packed weights that cannot be unpacked")
+    unreadable: str | None = Field(
+        None, description="which weights cannot be dequantised, and why; such a model is refused"
+    )
     files: tuple[str, ...] = Field(description="all weight files of the checkpoint")
     weights: tuple[str, ...] = Field((), description="sorted sha256 of the files, once hashed")
     stacks: tuple[Stack, ...]

@@ -224,4 +224,3 @@ class Run:
                         self._store.put_fit(key, name, found)
                 fits[name] = found
         return fits
-

@@ -9,14 +9,11 @@ from analyzer.errors import BadModel, NothingToAnalyse
 from analyzer.header import TensorInfo
 from analyzer.naming import BlockName, find_stacks, split_block_name
 from analyzer.outline import Matrix, Outline, Role, Skipped, Stack, View
+from analyzer.packing.checkpoint import FLOATS, Checkpoint
+from analyzer.packing.find import Packed, find_packed
 from analyzer.source import Source
 
-FLOATS = {"F64", "F32", "F16", "BF16"}
 _EMBEDDING = re.compile(r"(^|[._])(embed|wte|wpe|relative_attention_bias|rel_pos)")
-_PACKED = re.compile(
-    r"\.(qweight|qzeros|scales|g_idx|weight_packed|weight_scale\w*|SCB|weight\.(absmax|quant_\w+|"
-    r"nested_\w+)|\w+_(blocks|scales))$"
-)
 _ROUTERS = {"router", "gate", "shared_expert_gate", "gating_network"}
 
 
@@ -28,10 +25,11 @@ def outline(source: Source) -> Outline:
     """
     architecture = source.architecture
     tensors = _tensors(source)
-    stacks = _stacks(tensors, architecture)
-    scan = _Scan(tensors, stacks, architecture)
-    matrices = [matrix for file, info in tensors.values() for matrix in scan.tensor(file, info)]
-    if not any(matrix.role == "adaptable" for matrix in matrices) and scan.packing is None:
+    packed = find_packed(Checkpoint(tensors, architecture, source.read_bytes))
+    stacks = _stacks(tensors, packed, architecture)
+    scan = _Scan(tensors, packed, stacks, architecture)
+    matrices = [matrix for file, info in tensors.values() for matrix in scan.stored(file, info)]
+    if not any(matrix.role == "adaptable" for matrix in matrices) and packed.problem is None:
         raise NothingToAnalyse(
             f"{source.model} has no linear weight inside a transformer block "
             f"({len(tensors)} tensors); is it an adapter or another kind of model?"
@@ -41,13 +39,13 @@ def outline(source: Source) -> Outline:
         model=source.model,
         revision=source.revision,
         model_type=architecture.model_type,
-        quantisation=architecture.quantisation or scan.packing,
-        unreadable=architecture.quantisation or scan.packing,
+        quantisation=architecture.quantisation or packed.formats,
+        unreadable=packed.problem,
         files=tuple(source.files),
         stacks=tuple(stacks.values()),
         matrices=tuple(sorted(matrices, key=lambda matrix: _position(matrix, order))),
         skipped=tuple(scan.skipped),
-        warnings=tuple(scan.warnings),
+        warnings=(*scan.warnings, *packed.warnings),
     )
 
 
@@ -71,10 +69,11 @@ def _position(matrix: Matrix, order: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _stacks(
-    tensors: Mapping[str, tuple[str, TensorInfo]], architecture: Architecture
+    tensors: Mapping[str, tuple[str, TensorInfo]], packed: Packed, architecture: Architecture
 ) -> dict[str, Stack]:
-    names = [name.rpartition(".")[0] for name, (_, info) in tensors.items() if len(info.shape) == 2]
-    stacks = find_stacks(names, architecture)
+    names = [name for name, (_, info) in tensors.items() if len(info.shape) == 2]
+    names += [weight.name for weight in packed.weights.values() if len(weight.shape) == 2]
+    stacks = find_stacks([name.rpartition(".")[0] for name in names], architecture)
     declared = architecture.text.layers
     for prefix, stack in list(stacks.items()):
         if stack.name != "text" or declared is None:
@@ -95,20 +94,38 @@ class _Scan:
     def __init__(
         self,
         tensors: Mapping[str, tuple[str, TensorInfo]],
+        packed: Packed,
         stacks: Mapping[str, Stack],
         architecture: Architecture,
     ) -> None:
+        self._packed = packed
         self._stacks = stacks
         self._architecture = architecture
+        # What a packing stores as out × in says nothing of how the other weights are stored.
+        self._unpacked = {w.name for w in packed.weights.values() if not w.as_stored}
+        self._names = {w.name for w in packed.weights.values()}
         shapes = {name: info.shape for name, (_, info) in tensors.items()}
         self._transposed = fused.stores_transposed(shapes, architecture)
         self._has_experts = any(_is_expert(name.split(".")) for name in tensors)
-        self.packing: str | None = None
         self.skipped: list[Skipped] = []
         self.warnings: list[str] = []
 
-    def tensor(self, file: str, info: TensorInfo) -> Iterator[Matrix]:
-        """The matrices of one tensor; none where it is skipped."""
+    def stored(self, file: str, info: TensorInfo) -> Iterator[Matrix]:
+        """The matrices of one stored tensor; none where it is skipped or belongs to another."""
+        weight = self._packed.weights.get(info.name)
+        if weight is None:
+            if info.name not in self._packed.companions:
+                yield from self._tensor(file, info)
+            return
+        unpacked = TensorInfo(weight.name, info.dtype, weight.shape, 0, weight.nbytes)
+        for matrix in self._tensor(file, unpacked):
+            yield matrix.model_copy(update={"tensor": info.name, "packing": weight.packing})
+        if self.skipped and self.skipped[-1].tensor == weight.name:
+            skipped = self.skipped.pop()
+            for location in weight.packing.tensors.values():
+                self.skipped.append(skipped.model_copy(update={"tensor": location.tensor}))
+
+    def _tensor(self, file: str, info: TensorInfo) -> Iterator[Matrix]:
         block = split_block_name(info.name)
         stack = self._stacks.get(block.prefix) if block else None
         skip = self._reason(info, block, stack)
@@ -132,17 +149,15 @@ class _Scan:
     def _reason(
         self, info: TensorInfo, block: BlockName | None, stack: Stack | None
     ) -> tuple[str, str] | None:
-        packed = _packing(info)
-        if packed is not None:
-            self.packing = self.packing or packed
-            return "quantised", f"packed or scaled weight ({packed})"
+        if info.name in self._packed.unreadable:
+            return "quantised", f"cannot be dequantised: {self._packed.unreadable[info.name]}"
         if info.name.endswith("bias"):
             return "bias", "a bias"
         if len(info.shape) < 2:
             return "one_dimensional", "one-dimensional: a norm or scale"
         if 0 in info.shape:
             return "empty", "has no elements"
-        if info.dtype not in FLOATS:
+        if info.dtype not in FLOATS and info.name not in self._names:
             return "not_a_float", f"{info.dtype} is not a weight"
         if block is not None and stack is not None:
             return self._reason_in_block(info, block, stack)
@@ -172,7 +187,8 @@ class _Scan:
         self, file: str, info: TensorInfo, stack: Stack, block: BlockName
     ) -> Iterator[Matrix]:
         module = block.suffix.removesuffix(".weight")
-        transpose = self._transposed and fused.is_conv1d(module)
+        stored = info.name not in self._unpacked
+        transpose = stored and self._transposed and fused.is_conv1d(module)
         rows, columns = reversed(info.shape) if transpose else info.shape
         whole = Matrix(
             name=info.name,
@@ -196,7 +212,7 @@ class _Scan:
         module = block.suffix.removesuffix(".weight")
         count, *stored = info.shape
         is_gate_up = module.endswith(("gate_up_proj", "input_linear"))
-        transpose = fused.is_transposed_expert(
+        transpose = info.name not in self._unpacked and fused.is_transposed_expert(
             (stored[0], stored[1]), is_gate_up, self._architecture
         )
         rows, columns = reversed(stored) if transpose else stored
@@ -276,14 +292,3 @@ def _is_expert(parts: list[str]) -> bool:
 def _expert_index(module: str) -> int | None:
     found = re.search(r"(^|\.)experts\.(\d+)\.", module)
     return int(found.group(2)) if found else None
-
-
-def _packing(info: TensorInfo) -> str | None:
-    """The name of the packing that a tensor gives away by its name or dtype."""
-    if info.dtype.startswith(("F8", "F4", "F6")):
-        return f"{info.dtype} weights"
-    if _PACKED.search(info.name):
-        return "packed weights"
-    if info.name.endswith(".weight") and info.dtype not in FLOATS and len(info.shape) >= 1:
-        return f"{info.dtype} weights"
-    return None

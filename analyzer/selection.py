@@ -60,12 +60,12 @@ def select(
     `scope`: `adaptable` (the linear modules of blocks), `blocks` (routers and experts too), `all`
     (embeddings, heads and poolers too). `modules` keeps modules by their suffix or the last parts
     of it. Raises InvalidOption for an unknown stack or module, UnsupportedFormat where the weights
-    are quantised, NothingToAnalyse where nothing is left.
+    cannot be dequantised, NothingToAnalyse where nothing is left.
     """
     if outline.unreadable is not None:
         raise UnsupportedFormat(
-            f"{outline.model} has quantised weights that this version cannot dequantise "
-            f"({outline.unreadable}); use the model that it was quantised from"
+            f"{outline.model} has quantised weights that this version cannot dequantise: "
+            f"{outline.unreadable}; use the model that it was quantised from"
         )
     if scope not in _ROLES:
         raise InvalidOption(f"scope {scope} is unknown; use one of {', '.join(_ROLES)}")
