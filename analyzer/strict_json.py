@@ -20,9 +20,9 @@ def parse(
 
     Memory follows the number of values, not the bytes, so it is checked first: each value but the
     last is followed by a comma or a closing bracket. One letter beyond ASCII makes Python hold
-    the whole text in up to four bytes a letter, so such a text has a limit of its own. A number of more than 19 digits, and -0,
-    becomes a float, which no reader takes for a size. NaN and Infinity become what `constant`
-    makes of them. Raises ValueError or RecursionError.
+    the whole text in up to four bytes a letter, so such a text has a limit of its own. A number
+    of more than 19 digits, and -0, becomes a float, which no reader takes for a size. NaN and
+    Infinity become what `constant` makes of them. Raises ValueError or RecursionError.
     """
     if sum(map(raw.count, (b",", b"[", b"{"))) > max_values:
         raise ValueError(f"more than {max_values} values")
