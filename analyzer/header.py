@@ -82,10 +82,8 @@ def parse_header(header: bytes, file_size: int, file: str) -> tuple[TensorInfo, 
         if len(entries) > MAX_TENSORS:
             raise ValueError(f"{len(entries)} tensors, above the limit of {MAX_TENSORS}")
         data_start = 8 + len(header)
-        tensors = sorted(
-            (_tensor(name, entry, data_start) for name, entry in entries.items()),
-            key=lambda tensor: (tensor.start, tensor.end),
-        )
+        tensors = [_tensor(name, entries.pop(name), data_start) for name in list(entries)]
+        tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
         _check_layout(tensors, data_start, file_size)
     except (ValueError, KeyError, RecursionError) as error:
         raise UnreadableFile(

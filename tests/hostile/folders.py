@@ -26,7 +26,7 @@ _LAYERS = 40
 healthy = file_of(good(), body())
 
 
-def _config(content: Any, expect: str = "either", code: int | None = None) -> Kind:
+def _config(content: Any, expect: str = "either") -> Kind:
     """A healthy model with this config.json."""
 
     def build(folder: Path) -> None:
@@ -35,7 +35,7 @@ def _config(content: Any, expect: str = "either", code: int | None = None) -> Ki
         text = made if isinstance(made, str) else json.dumps(made)
         (folder / "config.json").write_text(text)
 
-    return Kind(build, expect, code)
+    return Kind(build, expect)
 
 
 def _fused(config: dict[str, Any]) -> Kind:
@@ -49,7 +49,7 @@ def _fused(config: dict[str, Any]) -> Kind:
     return Kind(build, "either")
 
 
-def _index(content: Any) -> Kind:
+def _index(content: Any, expect: str = "UnreadableFile") -> Kind:
     """A shard with this index."""
 
     def build(folder: Path) -> None:
@@ -58,19 +58,17 @@ def _index(content: Any) -> Kind:
         text = made if isinstance(made, str) else json.dumps(made)
         (folder / INDEX).write_text(text)
 
-    return Kind(build, "error", 5)
+    return Kind(build, expect)
 
 
-def _mapped(*names: Any) -> Kind:
+def _mapped(*names: Any, expect: str = "UnreadableFile") -> Kind:
     """An index that maps one tensor to each of these files."""
-    return _index({"weight_map": {f"t{place}": name for place, name in enumerate(names)}})
+    return _index({"weight_map": {f"t{place}": name for place, name in enumerate(names)}}, expect)
 
 
-def _made(
-    build: Callable[[Path], Any], expect: str = "error", code: int | None = None, inner: str = ""
-) -> Kind:
+def _made(build: Callable[[Path], Any], expect: str = "AnalyzerError", inner: str = "") -> Kind:
     """A kind that is no plain file, so it cannot be served."""
-    return Kind(lambda folder: build(folder) and None, expect, code, inner, servable=False)
+    return Kind(lambda folder: build(folder) and None, expect, inner, servable=False)
 
 
 def _link(target: str | Path, name: str = WEIGHTS) -> Callable[[Path], None]:
@@ -106,7 +104,7 @@ def _changing(moment: Moment, change: Callable[[Path], Any]) -> Kind:
     """A model that is spoiled while it is analysed."""
     build = file_of(good(_LAYERS), body(_LAYERS))
     spoil = lambda folder: change(folder / WEIGHTS) and None  # noqa: E731
-    return Kind(build, "error", 5, servable=False, moment=moment, change=spoil)
+    return Kind(build, "UnreadableFile", servable=False, moment=moment, change=spoil)
 
 
 def _overwrite(path: Path) -> None:
@@ -142,18 +140,20 @@ _CHANGES: dict[str, Callable[[Path], Any]] = {
 }
 
 CONFIGS = {
-    "config of depth 100,000": _config("[" * 100_000, "error", 5),
-    "config of depth 900": _config(lambda: '{"a":' * 900 + "1" + "}" * 900, "error", 5),
-    "config in config, 900 deep": _config('{"text_config":' * 900 + "{}" + "}" * 900, "error", 5),
+    "config of depth 100,000": _config("[" * 100_000, "UnreadableFile"),
+    "config of depth 900": _config(lambda: '{"a":' * 900 + "1" + "}" * 900, "UnreadableFile"),
+    "config in config, 900 deep": _config(
+        '{"text_config":' * 900 + "{}" + "}" * 900, "UnreadableFile"
+    ),
     "config in config, 20 deep": _config('{"text_config":' * 20 + "{}" + "}" * 20, "ok"),
-    "config over 1 MB": _config('{"a":"' + "a" * 1_000_000 + '"}', "error", 5),
+    "config over 1 MB": _config('{"a":"' + "a" * 1_000_000 + '"}', "UnreadableFile"),
     "config of 330,000 lists": _config('{"a":[' + "[]," * 330_000 + "1]}"),
     "config with NaN": _config('{"hidden_size":NaN,"num_hidden_layers":-Infinity}', "ok"),
-    "config with NUL": _config("\0" * 100, "error", 5),
-    "config not an object": _config("[1]", "error", 5),
+    "config with NUL": _config("\0" * 100, "UnreadableFile"),
+    "config not an object": _config("[1]", "UnreadableFile"),
     "config with a number of 5,000 digits": _config('{"num_hidden_layers":' + "9" * 5000 + "}"),
     "config with a number of 4,300 digits": _config('{"num_hidden_layers":' + "9" * 4300 + "}"),
-    "config with 10^9 layers": _config({"num_hidden_layers": 10**9}, "error", 5),
+    "config with 10^9 layers": _config({"num_hidden_layers": 10**9}, "BadModel"),
     "config with layers as text": _config({"num_hidden_layers": "2"}, "ok"),
     "config with layers as list": _config({"num_hidden_layers": [2], "hidden_size": {}}, "ok"),
     "config with 0 heads": _fused({"num_attention_heads": 0, "hidden_size": 0}),
@@ -167,10 +167,10 @@ CONFIGS = {
         {"model_type": "\n\x1b[31m" + "x" * 900_000, "num_attention_heads": 4}
     ),
     "config with an endless quantisation": _config(
-        {"quantization_config": {"quant_method": "\n\x1b[31m" + "x" * 900_000}}, "error", 5
+        {"quantization_config": {"quant_method": "\n\x1b[31m" + "x" * 900_000}}, "UnsupportedFormat"
     ),
     "config with a nested quantisation": _config(
-        {"quantization_config": {"quant_method": [{"a": ["\n"] * 1000}]}}, "error", 5
+        {"quantization_config": {"quant_method": [{"a": ["\n"] * 1000}]}}, "UnsupportedFormat"
     ),
     "config quantised by a list": _config({"quantization_config": [1]}, "ok"),
 }  # fmt: skip
@@ -179,8 +179,11 @@ INDEXES = {
     "index over 32 MB": _index(lambda: '{"a":"' + "a" * 32_000_000 + '"}'),
     "index of 10,000,000 lists": _index(lambda: '{"a":[' + "[]," * 10_000_000 + "1]}"),
     "index of 6,000,000 strings": _index(lambda: '{"a":[' + '"ab",' * 6_000_000 + "1]}"),
-    "index of 500,000 tensors": _index(
-        lambda: {"weight_map": {f"layers.{n}.weight": SHARD for n in range(500_000)}}
+    "index of 390,000 tensors": _index(
+        lambda: {"weight_map": {f"layers.{n}.weight": SHARD for n in range(390_000)}}
+    ),
+    "index of 600,000 tensors": _index(
+        lambda: {"weight_map": {f"layers.{n}.weight": SHARD for n in range(600_000)}}
     ),
     "index of depth 100,000": _index("[" * 100_000),
     "index not an object": _index("[]"),
@@ -199,24 +202,28 @@ INDEXES = {
     "index with newline in a file name": _mapped("a\n\x1b[31m.safetensors"),
     "index with a file name of 100,000": _mapped("a" * 100_000 + ".safetensors"),
     "index with a lone surrogate": _index('{"weight_map":{"a":"\\ud800.safetensors"}}'),
-    "index with a missing shard": _mapped(SHARD, "model-00002-of-00002.safetensors"),
+    "index with a missing shard": _mapped(
+        SHARD, "model-00002-of-00002.safetensors", expect="MissingShard"
+    ),
     "index with a tensor that is not there": _index({"weight_map": {"a\n\x1b[31m": SHARD}}),
 }
 
 SPECIAL = {
-    "pipe": _made(lambda folder: os.mkfifo(folder / WEIGHTS), code=5),
+    "pipe": _made(lambda folder: os.mkfifo(folder / WEIGHTS), "UnreadableFile"),
     "pipe, named": _made(lambda folder: os.mkfifo(folder / WEIGHTS), inner=WEIGHTS),
-    "device": _made(_link("/dev/zero"), code=5),
+    "device": _made(_link("/dev/zero"), "UnreadableFile"),
     "device, named": _made(_link("/dev/zero"), inner=WEIGHTS),
-    "folder for a file": _made(lambda folder: (folder / WEIGHTS).mkdir(), code=5),
+    "folder for a file": _made(lambda folder: (folder / WEIGHTS).mkdir(), "UnreadableFile"),
     "folder for a file, named": _made(lambda folder: (folder / WEIGHTS).mkdir(), inner=WEIGHTS),
     "link to itself": _made(_link(WEIGHTS)),
     "link to itself, named": _made(_link(WEIGHTS), inner=WEIGHTS),
     "link to nothing": _made(_link("nowhere")),
-    "link to another file": _made(_link("/etc/passwd"), code=5),
+    "link to another file": _made(_link("/etc/passwd"), "UnreadableFile"),
     "link into a cache": _made(_linked_out, "ok"),
-    "empty folder": _made(lambda folder: None, code=4),
-    "pickles only": _made(lambda folder: (folder / "pytorch_model.bin").write_bytes(b"PK"), code=5),
+    "empty folder": _made(lambda folder: None, "ModelNotFound"),
+    "pickles only": _made(
+        lambda folder: (folder / "pytorch_model.bin").write_bytes(b"PK"), "UnsupportedFormat"
+    ),
     "file name not UTF-8": _made(
         lambda folder: write(Path(os.fsdecode(os.fsencode(folder) + b"/\xff.safetensors")), good(),
                              body()), "either"),
@@ -229,7 +236,7 @@ SPECIAL = {
     "index is a pipe": _made(lambda folder: os.mkfifo(folder / INDEX)),
     "1,000 numbered shards": _made(_numbered),
     "not readable": Kind(
-        _not_readable, "error", 5, servable=False, needs_user=True
+        _not_readable, "UnreadableFile", servable=False, needs_user=True
     ),
 }  # fmt: skip
 

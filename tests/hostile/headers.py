@@ -28,7 +28,7 @@ def _lie(**fields) -> Kind:
 
 
 def _refused(header, data: bytes = _SIXTEEN, **options) -> Kind:
-    return Kind(file_of(header, data, **options), "error", 5)
+    return Kind(file_of(header, data, **options), "UnreadableFile")
 
 
 def _alone(text: str | bytes, data: bytes = _SIXTEEN) -> Kind:
@@ -43,28 +43,29 @@ def _text(field: str, value: str) -> Kind:
 
 
 def with_metadata(text: str) -> bytes:
-    return dump(good()).replace(b"{", b'{"_with_metadata__":' + text.encode() + b",", 1)
+    return dump(good()).replace(b"{", b'{"__metadata__":' + text.encode() + b",", 1)
 
 
 LENGTHS = {
-    "empty file": Kind(raw_file(b""), "error", 5),
-    "four bytes": Kind(raw_file(b"\0" * 4), "error", 5),
-    "header length 0": Kind(raw_file(b"\0" * 8), "error", 5),
-    "header length 0 with data": Kind(raw_file(b"\0" * 800), "error", 5),
+    "empty file": Kind(raw_file(b""), "UnreadableFile"),
+    "four bytes": Kind(raw_file(b"\0" * 4), "UnreadableFile"),
+    "header length 0": Kind(raw_file(b"\0" * 8), "UnreadableFile"),
+    "header length 0 with data": Kind(raw_file(b"\0" * 800), "UnreadableFile"),
     "header length 2^63": _refused(good(), body(), length=2**63),
     "header length 2^64-1": _refused(good(), body(), length=2**64 - 1),
     "header past the end": _refused(good(), body(), length=10_000),
     "header one byte short": _refused(good(), body(), length=len(dump(good())) - 1),
     "header over 100 MB": Kind(
-        file_of(b"{}", length=100 * MEGA + 1, zeros=101 * MEGA), "error", 5, servable=False
+        file_of(b"{}", length=100 * MEGA + 1, zeros=101 * MEGA), "UnreadableFile"
     ),
-    "pickle renamed": Kind(raw_file(b"\x80\x02cos\nsystem\nX\x02\0\0\0idR."), "error", 5),
-    "zip of pickles renamed": Kind(raw_file(b"PK\x03\x04" + b"\0" * 500), "error", 5),
-    "gzip": Kind(raw_file(b"\x1f\x8b\x08" + b"\0" * 500), "error", 5),
+    "pickle renamed": Kind(raw_file(b"\x80\x02cos\nsystem\nX\x02\0\0\0idR."), "UnreadableFile"),
+    "zip of pickles renamed": Kind(raw_file(b"PK\x03\x04" + b"\0" * 500), "UnreadableFile"),
+    "gzip": Kind(raw_file(b"\x1f\x8b\x08" + b"\0" * 500), "UnreadableFile"),
     "Git LFS pointer": Kind(
-        raw_file(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"), "error", 5
+        raw_file(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        "UnreadableFile",
     ),
-    "web page": Kind(raw_file(b"<!DOCTYPE html><html>not found</html>"), "error", 5),
+    "web page": Kind(raw_file(b"<!DOCTYPE html><html>not found</html>"), "UnreadableFile"),
 }
 
 SYNTAX = {
@@ -88,7 +89,7 @@ SYNTAX = {
     "metadata is a list": _alone(with_metadata("[]"), body()),
     "NaN in metadata": _alone(with_metadata('{"a":NaN}'), body()),
     "unclosed string of escapes": Kind(
-        file_of(lambda: b'{"' + b'\\"' * 12_000_000), "error", 5, servable=False
+        file_of(lambda: b'{"' + b'\\"' * 12_000_000), "UnreadableFile"
     ),
     "name twice": _alone('{"a":%s,"a":%s}' % ((json.dumps(entry()),) * 2)),
     "name twice by escape": _alone('{"a":%s,"\\u0061":%s}' % ((json.dumps(entry()),) * 2)),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Outcome = Literal["error", "ok", "either"]
 Moment = Literal["hash", "solve"]
 ROWS, COLUMNS = 24, 16
 MATRIX = ROWS * COLUMNS * 4
@@ -19,14 +18,14 @@ WEIGHTS = "model.safetensors"
 class Kind:
     """One hostile input.
 
-    `build` fills an empty folder. `expect` holds for outline and analysis together: `error` is an
-    AnalyzerError from one of them, `either` suits what cannot be seen from outside. `change`
-    spoils the folder while it is analysed: before its files are hashed, or after the first result.
+    `build` fills an empty folder. `expect` holds for outline and analysis together: the class of
+    the error that one of them raises, else `ok`; `either` suits what cannot be seen from outside.
+    `change` spoils the folder while it is analysed: before its files are hashed, or after the
+    first result. What is no plain file, or takes no disk for its size, is not `servable`.
     """
 
     build: Callable[[Path], None]
-    expect: Outcome
-    code: int | None = None
+    expect: str
     inner: str = ""
     servable: bool = True
     soak: bool = False
