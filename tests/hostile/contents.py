@@ -60,7 +60,7 @@ COSTLY = {
     ),
     "24 MB of blanks beside an emoji": Kind(
         file_of(lambda: with_metadata('{"a":"😀"}') + b" " * 24 * MEGA, body()),
-        "either",
+        "UnreadableFile",
     ),
     "99 MB of blanks": Kind(
         file_of(lambda: dump(good()) + b" " * 99 * MEGA, body()), "UnreadableFile"
@@ -84,7 +84,8 @@ COSTLY = {
         file_of(lambda: with_metadata('{"a":"' + "\\n" * 12 * MEGA + '"}'), body()), "either",
     ),
     "24 MB of metadata with an emoji": Kind(
-        file_of(lambda: with_metadata('{"a":"😀\\n' + "a" * 24 * MEGA + '"}'), body()), "either",
+        file_of(lambda: with_metadata('{"a":"😀\\n' + "a" * 24 * MEGA + '"}'), body()),
+        "UnreadableFile",
     ),
     "10,000,000 experts": Kind(
         beside(

@@ -198,10 +198,10 @@ INDEXES = {
     "index with an absolute shard": _mapped("/tmp/x.safetensors"),
     "index with a pickle": _mapped("pytorch_model.bin"),
     "index with an empty file name": _mapped(""),
-    "index with NUL in a file name": _mapped("a\0.safetensors"),
-    "index with newline in a file name": _mapped("a\n\x1b[31m.safetensors"),
-    "index with a file name of 100,000": _mapped("a" * 100_000 + ".safetensors"),
-    "index with a lone surrogate": _index('{"weight_map":{"a":"\\ud800.safetensors"}}'),
+    "index with NUL in a file name": _mapped("a\0.safetensors", expect="BadModel"),
+    "index with newline in a file name": _mapped(_ESCAPES, expect="BadModel"),
+    "index with a file name of 100,000": _mapped("a" * 100_000 + ".safetensors", expect="BadModel"),
+    "index with a lone surrogate": _index('{"weight_map":{"a":"\\ud800.safetensors"}}', "BadModel"),
     "index with a missing shard": _mapped(
         SHARD, "model-00002-of-00002.safetensors", expect="MissingShard"
     ),
