@@ -51,7 +51,8 @@ class Packed:
         """One line on what cannot be dequantised; None where everything can."""
         if self.whole is not None or not self.unreadable:
             return self.whole
-        tensor, reason = next(iter(self.unreadable.items()))
+        named = (item for item in self.unreadable.items() if item[1] != unknown.UNNAMED)
+        tensor, reason = next(named, next(iter(self.unreadable.items())))
         more = len(self.unreadable) - 1
         line = reason if tensor in reason else f"{tensor} ({reason})"
         return f"{line}, and {more} more" if more else line
