@@ -80,7 +80,7 @@ class PlanProvenance(Record):
     solver: str | None = None
     torch: str | None = None
     seconds: float | None = None
-    bytes_read: int | None = None
+    bytes_read: dict[str, int] | None = Field(None, description="by origin")
 
 
 class Plan(Document):

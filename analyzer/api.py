@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from analyzer.analyze import Options, Progress
+from analyzer.analyze import Progress
 from analyzer.analyze import analyze as analyze_source
+from analyzer.options import Options
 from analyzer.outline import Outline
 from analyzer.report import Analysis
 from analyzer.scan import outline as scan_outline

@@ -1,5 +1,6 @@
 """The outline: which tensors of a checkpoint are matrices of which layer, from headers alone."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeVar
 
@@ -56,6 +57,13 @@ class Packing(Record):
     format: str = Field(description="fp8, bnb_int8, bnb_4bit, gptq, awq, mxfp4 or compressed_…")
     tensors: dict[str, Location] = Field(description="every stored tensor it needs, by its role")
     parameters: dict[str, int | float | str | bool | tuple[int, ...] | None] = {}
+    base: "Packing | None" = Field(None, description="what is subtracted: a weight of --base")
+
+    @property
+    def recipe(self) -> str:
+        """What is done to the stored tensors, whatever their names are."""
+        base = self.base.recipe if self.base else None
+        return json.dumps([self.format, self.parameters, base], sort_keys=True)
 
 
 class Matrix(Record):

@@ -63,7 +63,7 @@ class Provenance(Record):
     device: str
     threads: int
     verified: bool = Field(description="the bytes read belong to files with the given sha256")
-    bytes_read: int
+    bytes_read: dict[str, int] = Field(description="by origin: local, hub_cache or hub")
     spectra_reused: int
     spectra_solved: int
     started_at: str

@@ -1,120 +1,111 @@
-"""The part of an analysis that needs torch: read tensors and solve matrices on one device."""
+"""The part of an analysis that needs torch: solve the matrices of a unit on one device."""
 
-import hashlib
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import groupby
-from threading import Lock
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+from analyzer.decode import weight_of
 from analyzer.eigenvalues import choose_device, cut, eigenvalues
 from analyzer.outline import Matrix
-from analyzer.source import Source
-from analyzer.spectrum import Precision, Solver
+from analyzer.spectrum import Precision, Solver, Spectrum
 from analyzer.store import StoredSpectrum
+from analyzer.stream import Loaded
+from analyzer.units import Unit
 
 SMALL = 4_194_304
 """Elements up to which a matrix is too small to keep several threads busy (2048 × 2048)."""
 
-Group = Sequence[Matrix]
-Solved = list[tuple[Matrix, StoredSpectrum]]
+BYTES_PER_WORKER = 64_000_000
+"""What solving one small matrix takes beside its stored bytes, at most."""
+
+Kept = Callable[[Matrix, str], StoredSpectrum | None]
+"""The spectrum of a matrix that is known already to come from bytes with that sha256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A matrix with its spectrum: solved now, that of an equal tensor, or kept from before."""
+
+    matrix: Matrix
+    stored: StoredSpectrum
+    by: Literal["solver", "twin", "store"]
 
 
 class MatrixSolver:
-    """Solves matrices of one source on one device, and remembers what it took."""
+    """Solves matrices on one device."""
 
     def __init__(
-        self, source: Source, *, precision: Precision, solver: Solver, device: str
+        self,
+        *,
+        precision: Precision,
+        solver: Solver,
+        device: str,
+        memory: int,
+        kept: Kept = lambda matrix, sha256: None,
     ) -> None:
-        """Choose the device. Raises InvalidOption where it is not there."""
-        self._source = source
+        """Choose the device. Raises InvalidOption where it is not there.
+
+        `memory` (bytes) bounds how many small matrices are solved side by side; what `kept`
+        returns is not solved.
+        """
         self._precision = precision
         self._solver = solver
+        self._kept = kept
         self._device = choose_device(device)
-        self._lock = Lock()
-        self.bytes_read = 0
         self.torch_version = torch.__version__
         self.threads = torch.get_num_threads()
+        self.side_by_side = max(1, min(self.threads, memory // BYTES_PER_WORKER))
         self.device_name = (
             torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
         )
 
-    def solve(self, matrices: Sequence[Matrix]) -> Iterator[tuple[Matrix, StoredSpectrum]]:
-        """The spectrum of each matrix, small ones first; parts of one tensor share its reading.
+    def is_small(self, loaded: Loaded) -> bool:
+        """Whether a unit is one to solve side by side with others, by one thread each.
 
-        On a CPU small matrices are solved side by side with one thread each, which keeps all
-        cores busy and makes their digits the same at any number of threads.
+        That keeps all cores busy and makes digits the same at any number of threads.
         """
-        groups = [list(group) for _, group in groupby(matrices, _read_unit)]
-        on_cpu = self._device.type == "cpu"
-        small = [group for group in groups if on_cpu and _elements(group) <= SMALL]
-        large = [group for group in groups if not on_cpu or _elements(group) > SMALL]
-        for solved in self._side_by_side(small):
-            yield from solved
-        yield from self._one_by_one(large)
+        return self._device.type == "cpu" and loaded.unit.elements <= SMALL
 
-    def _side_by_side(self, groups: Sequence[Group]) -> Iterator[Solved]:
-        waiting: deque[Future[Solved]] = deque()
-        with _single_threaded_workers(self.threads) as pool:
-            for group in groups:
-                waiting.append(pool.submit(self._read_and_solve, group))
-                if len(waiting) > 2 * self.threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+    def unit(self, loaded: Loaded) -> list[Solved]:
+        """All matrices of a unit, whose bytes are given back."""
+        found: list[Solved] = []
+        weight: torch.Tensor | None = None
+        try:
+            for matrix in loaded.unit.matrices:
+                kept = self._kept(matrix, loaded.sha256)
+                if kept is None:
+                    weight = weight_of(loaded) if weight is None else weight
+                    spectrum = self._spectrum(cut(weight, matrix.view))
+                    stored = StoredSpectrum(spectrum, loaded.sha256)
+                    found.append(Solved(matrix, stored, "solver"))
+                else:
+                    found.append(Solved(matrix, kept, "store"))
+        finally:
+            loaded.give_back()
+        return found
 
-    def _one_by_one(self, groups: Sequence[Group]) -> Iterator[tuple[Matrix, StoredSpectrum]]:
-        """Read each tensor while the one before it is solved; two are in memory at most."""
-        with ThreadPoolExecutor(1, "reader") as reader:
-            reading = [reader.submit(self._read, group) for group in groups[:1]]
-            for position, group in enumerate(groups):
-                weight, digest = reading.pop().result()
-                for following in groups[position + 1 : position + 2]:
-                    reading.append(reader.submit(self._read, following))
-                for matrix in group:
-                    yield matrix, self._solved(weight, digest, matrix)
-                del weight
+    def as_twin(self, unit: Unit, spectra: Sequence[StoredSpectrum]) -> list[Solved]:
+        """All matrices of a unit with the spectra of one that has the same bytes."""
+        pairs = zip(unit.matrices, spectra, strict=True)
+        return [Solved(matrix, stored, "twin") for matrix, stored in pairs]
 
-    def _read_and_solve(self, group: Group) -> Solved:
-        weight, digest = self._read(group)
-        return [(matrix, self._solved(weight, digest, matrix)) for matrix in group]
-
-    def _read(self, group: Group) -> tuple[torch.Tensor, str]:
-        """The stored tensor behind a group, and the sha256 of its bytes."""
-        first = group[0]
-        weight = self._source.read(first.file, first.tensor, first.view.expert)
-        content = weight.contiguous().view(torch.uint8).numpy().data
-        with self._lock:
-            self.bytes_read += content.nbytes
-        return weight, hashlib.sha256(content).hexdigest()
-
-    def _solved(self, weight: torch.Tensor, digest: str, matrix: Matrix) -> StoredSpectrum:
-        spectrum = eigenvalues(
-            cut(weight, matrix.view),
-            precision=self._precision,
-            solver=self._solver,
-            device=self._device,
+    @contextmanager
+    def workers(self) -> Iterator[ThreadPoolExecutor]:
+        """Threads that each compute on one core; the process's own number is put back."""
+        pool = ThreadPoolExecutor(
+            self.side_by_side, "solver", initializer=torch.set_num_threads, initargs=(1,)
         )
-        return StoredSpectrum(spectrum, digest)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(self.threads)
 
-
-@contextmanager
-def _single_threaded_workers(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that each compute on one core; the process's own number of threads is put back."""
-    pool = ThreadPoolExecutor(count, "solver", initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(count)
-
-
-def _read_unit(matrix: Matrix) -> tuple[str, str, int | None]:
-    return matrix.file, matrix.tensor, matrix.view.expert
-
-
-def _elements(group: Group) -> int:
-    return sum(matrix.shape[0] * matrix.shape[1] for matrix in group)
+    def _spectrum(self, matrix: torch.Tensor) -> Spectrum:
+        return eigenvalues(
+            matrix, precision=self._precision, solver=self._solver, device=self._device
+        )

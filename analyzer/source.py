@@ -1,91 +1,172 @@
-"""Where weights come from: one interface, and `open_source` that finds the right one."""
+"""Where weights come from: a checkpoint as files that are read by byte ranges."""
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from threading import Event, Lock
 
-from analyzer.architecture import Architecture
-from analyzer.errors import ModelNotFound
-from analyzer.header import TensorInfo
-
-if TYPE_CHECKING:
-    import torch
+from analyzer.architecture import MAX_CONFIG_BYTES, Architecture, read_json
+from analyzer.checkpoint import CONFIG, INDEX
+from analyzer.errors import ModelNotFound, UnreadableFile
+from analyzer.header import TensorInfo, header_length, parse_header
+from analyzer.weightfile import HashMemory, WeightFile
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?", re.ASCII)
-
-
 MAX_HUB_ID = 96
+HEADER_GUESS = 32_768
 
-FileIdentity = tuple[int, int, int, int]
-"""(device, inode, size, mtime_ns), which tells one content of a local file from another."""
-
-
-class HashMemory(Protocol):
-    """Remembers the sha256 of local files."""
-
-    def get_sha256(self, identity: FileIdentity) -> str | None:
-        """The remembered sha256 of a local file with that identity."""
-
-    def put_sha256(self, identity: FileIdentity, sha256: str) -> None:
-        """Remember a local file's sha256."""
+Seen = tuple[int, int, str]
+"""(start, end, sha256) of bytes that were used before the file was checked."""
 
 
-class Source(Protocol):
-    """A checkpoint in safetensors files, read one tensor at a time."""
+class Source:
+    """A checkpoint in safetensors files."""
 
-    @property
-    def model(self) -> str:
-        """The name under which the user asked for it."""
+    def __init__(
+        self,
+        model: str,
+        files: Mapping[str, WeightFile],
+        *,
+        revision: str | None = None,
+        index: Mapping[str, str] | None = None,
+        read_config: Callable[[], bytes | None] = lambda: None,
+        warnings: Sequence[str] = (),
+        stop: Event | None = None,
+    ) -> None:
+        """A checkpoint called `model`, whose `index` says which file holds which tensor.
 
-    @property
-    def revision(self) -> str | None:
-        """The commit hash; None for local files."""
-
-    @property
-    def architecture(self) -> Architecture:
-        """What config.json says."""
+        `revision` is the commit hash, None for local files; `read_config` gives the bytes of
+        config.json, None where there is none; `stop` ends reads that are under way.
+        """
+        self.model = model
+        self.revision = revision
+        self.warnings = tuple(warnings)
+        self.stop = stop or Event()
+        self._files = dict(files)
+        self._read_config = read_config
+        self._indexed: dict[str, set[str]] = {file: set() for file in files}
+        for tensor, file in (index or {}).items():
+            if file in self._indexed:
+                self._indexed[file].add(tensor)
+        self._headers: dict[str, tuple[TensorInfo, ...]] = {}
+        self._seen: dict[str, list[Seen]] = {file: [] for file in files}
+        self._lock = Lock()
+        self.bytes_read: dict[str, int] = {}
 
     @property
     def files(self) -> Sequence[str]:
         """Names of all weight files of the checkpoint, sorted."""
+        return sorted(self._files)
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """What config.json says; empty where there is none. Raises UnreadableFile."""
+        raw = self._read_config()
+        if raw is None:
+            return Architecture()
+        return Architecture(read_json(raw, f"{self.model}/{CONFIG}", MAX_CONFIG_BYTES))
+
+    def file(self, name: str) -> WeightFile:
+        """The file of that name."""
+        return self._files[name]
+
+    def sha256(self, file: str) -> str:
+        """The sha256 of a file, as 64 hex digits; see WeightFile."""
+        return self._files[file].sha256()
 
     def tensors(self, file: str) -> tuple[TensorInfo, ...]:
         """The header of a file. Raises UnreadableFile where it lies."""
+        if file not in self._headers:
+            waiting = [name for name in self.files if name not in self._headers]
+            connections = self._files[file].connections
+            if connections > 1 and len(waiting) > 1:
+                with ThreadPoolExecutor(connections, "headers") as pool:
+                    for name, header in zip(waiting, pool.map(self._header, waiting), strict=True):
+                        self._headers[name] = header
+            else:
+                self._headers[file] = self._header(file)
+        return self._headers[file]
 
     def read_bytes(self, file: str, start: int, end: int) -> bytes:
-        """The bytes start:end of a file. Raises UnreadableFile where they cannot be read."""
+        """Bytes that shape the outline: a header, or a small tensor that describes a packing.
 
-    def sha256(self, file: str) -> str:
-        """The sha256 of a file's bytes, as 64 hex digits."""
-
-    def read(self, file: str, tensor: str, expert: int | None = None) -> "torch.Tensor":
-        """A tensor as stored (in CPU memory), or one slice along its first dimension.
-
-        Raises UnreadableFile where the file changed since it was opened or cannot be read.
+        They are remembered (`seen`) and compared when the file is checked.
         """
+        content = self.fetch(file, start, end)
+        with self._lock:
+            self._seen[file].append((start, end, hashlib.sha256(content).hexdigest()))
+        return content
+
+    def fetch(self, file: str, start: int, end: int) -> bytes:
+        """The bytes of a file from `start` up to `end`, counted by where they come from."""
+        weights = self._files[file]
+        content = weights.read(start, end)
+        with self._lock:
+            so_far = self.bytes_read.get(weights.origin, 0)
+            self.bytes_read[weights.origin] = so_far + len(content)
+        return content
+
+    def seen(self, file: str) -> tuple[Seen, ...]:
+        """What `read_bytes` returned so far."""
+        return tuple(self._seen[file])
+
+    def _header(self, file: str) -> tuple[TensorInfo, ...]:
+        name, size = self._files[file].name, self._files[file].size
+        first = self.read_bytes(file, 0, min(size, HEADER_GUESS))
+        length = header_length(first[:8], size, name)
+        header = first[8 : 8 + length]
+        if len(header) < length:
+            header += self.read_bytes(file, len(first), 8 + length)
+        tensors = parse_header(header, size, name)
+        missing = self._indexed[file] - {tensor.name for tensor in tensors}
+        if missing:
+            raise UnreadableFile(
+                f"{INDEX} says that {file} holds {min(missing)[:100]}, but it does not; "
+                "fetch both again"
+            )
+        return tensors
 
 
 def open_source(model: str, memory: HashMemory | None = None) -> Source:
-    """The source of a model: a folder, a .safetensors file, or a Hub id.
+    """The source of a model: a folder, a .safetensors file, or a Hub id (`org/name@revision`).
 
     `memory` (a store) spares hashing local files that did not change.
 
-    Raises ModelNotFound where the name leads nowhere.
+    Raises ModelNotFound where the name leads nowhere, HubUnavailable where the Hub does not answer.
     """
-    from analyzer.local import LocalSource
+    from analyzer.local import open_local
 
     path = _existing(model)
     if path is not None:
-        return LocalSource(model, path, memory)
-    if _is_hub_id(model):
-        raise ModelNotFound(
-            f"{model} is not a folder or file here, and this version does not read from the Hub; "
-            f"run `hf download {_download_words(model)} --local-dir DIR` and pass DIR"
-        )
+        return open_local(model, path, memory)
+    if is_hub_id(model):
+        try:
+            from analyzer.hub.open import open_hub
+        except ImportError as error:
+            raise ModelNotFound(
+                f"{model} is not a folder or file here, and reading from the Hub needs "
+                "huggingface_hub; install it with `pip install 'tailora[analyze]'`"
+            ) from error
+        return open_hub(model, memory)
     raise ModelNotFound(
-        f"{model[:200] or 'the empty name'} does not exist; pass a folder with safetensors files "
-        "and config.json, or one .safetensors file"
+        f"{model[:200] or 'the empty name'!r} does not exist; pass a folder with safetensors files "
+        "and config.json, one .safetensors file, or a Hub id such as Qwen/Qwen3-8B"
+    )
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether a name is a Hub repository's, with or without a revision after `@`."""
+    name, _, revision = model.partition("@")
+    return (
+        HUB_ID.fullmatch(model) is not None
+        and len(name) <= MAX_HUB_ID
+        and not any(bad in name for bad in ("..", "--"))
+        and ".." not in revision
+        and not revision.startswith("/")
+        and not name.endswith((".safetensors", ".git"))
     )
 
 
@@ -95,18 +176,3 @@ def _existing(model: str) -> Path | None:
         return path if model and path.exists() else None
     except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL inside
         return None
-
-
-def _is_hub_id(model: str) -> bool:
-    name = model.partition("@")[0]
-    return (
-        HUB_ID.fullmatch(model) is not None
-        and len(name) <= MAX_HUB_ID
-        and ".." not in name
-        and not name.endswith(".safetensors")
-    )
-
-
-def _download_words(model: str) -> str:
-    name, _, revision = model.partition("@")
-    return f"{name} --revision {revision}" if revision else name

@@ -2,8 +2,8 @@
 
 `SpectrumStore` is the interface; `FolderStore` keeps one file per spectrum. A file is written
 beside its place and linked into it, so readers never see half of one, two processes can share the
-folder, and the first result stays. Each file carries the sha256 of its values; one that fails the
-check is dropped and solved again.
+folder, and the first result stays. Each file carries a sha256 of all that it holds; one that fails
+the check is dropped and solved again. Spectra from files that were not checked are kept apart.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -22,12 +22,13 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from analyzer.errors import StoreError
-from analyzer.source import FileIdentity, HashMemory
 from analyzer.spectrum import Precision, Solver, Spectrum, SpectrumStatus
 from analyzer.tails import Fit, estimator_named
+from analyzer.weightfile import FileIdentity, HashMemory
 
 _RACY_NS = 2_000_000_000
 _SUFFIX = ".safetensors"
+_CHECKED, _UNCHECKED = "spectra", "unchecked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class SpectrumKey:
     solver: Solver
     numerics: int
     sampling: str = "all"
-    second_file_sha256: str | None = None
+    packing: str | None = None
+    other_files: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -75,8 +77,19 @@ class SpectrumStore(HashMemory, Protocol):
     def get(self, key: SpectrumKey) -> StoredSpectrum | None:
         """The spectrum of that key, checked; None where it is not kept."""
 
-    def put(self, key: SpectrumKey, stored: StoredSpectrum, model: str) -> None:
-        """Keep a spectrum; the first one put for a key stays."""
+    def get_unchecked(self, key: SpectrumKey) -> StoredSpectrum | None:
+        """The spectrum of that key from a file that was not checked; None where there is none."""
+
+    def put(
+        self, key: SpectrumKey, stored: StoredSpectrum, model: str, *, checked: bool = True
+    ) -> None:
+        """Keep a spectrum: the first one from a checked file stays, else the last one."""
+
+    def confirm(self, key: SpectrumKey) -> None:
+        """The file behind an unchecked spectrum was checked: it is one like others now."""
+
+    def forget(self, key: SpectrumKey) -> None:
+        """Delete an unchecked spectrum."""
 
     def get_fit(self, key: SpectrumKey, estimator: str) -> Fit | None:
         """The kept fit of an estimator (at its present version) to a spectrum."""
@@ -100,7 +113,14 @@ class FolderStore:
 
     def get(self, key: SpectrumKey) -> StoredSpectrum | None:
         """The spectrum of that key, checked; None where it is not kept or is damaged."""
-        path = self._path("spectra", key.digest, _SUFFIX)
+        return self._get(key, _CHECKED)
+
+    def get_unchecked(self, key: SpectrumKey) -> StoredSpectrum | None:
+        """The spectrum of that key from a file that was not checked; None where there is none."""
+        return self._get(key, _UNCHECKED)
+
+    def _get(self, key: SpectrumKey, kind: str) -> StoredSpectrum | None:
+        path = self._path(kind, key.digest, _SUFFIX)
         read = _read_spectrum(path)
         if read is None:
             return None
@@ -112,8 +132,13 @@ class FolderStore:
         spectrum = Spectrum(values, key.precision, status)
         return StoredSpectrum(spectrum, metadata["tensor_sha256"])
 
-    def put(self, key: SpectrumKey, stored: StoredSpectrum, model: str) -> None:
-        """Keep a spectrum; the first one put for a key stays. Raises StoreError."""
+    def put(
+        self, key: SpectrumKey, stored: StoredSpectrum, model: str, *, checked: bool = True
+    ) -> None:
+        """Keep a spectrum: the first one from a checked file stays, else the last one.
+
+        Raises StoreError.
+        """
         from safetensors.numpy import save
 
         values = np.ascontiguousarray(stored.spectrum.values, dtype="<f8")
@@ -122,12 +147,27 @@ class FolderStore:
             "fields": json.dumps(asdict(key)),
             "status": stored.spectrum.status,
             "tensor_sha256": stored.tensor_sha256,
-            "values_sha256": hashlib.sha256(values.tobytes()).hexdigest(),
             "model": model,
         }
-        self._write(
-            self._path("spectra", key.digest, _SUFFIX), save({"eigenvalues": values}, metadata)
-        )
+        metadata["seal"] = _seal_of(metadata, values)
+        if not checked:
+            self.forget(key)
+        path = self._path(_CHECKED if checked else _UNCHECKED, key.digest, _SUFFIX)
+        self._write(path, save({"eigenvalues": values}, metadata))
+
+    def confirm(self, key: SpectrumKey) -> None:
+        """The file behind an unchecked spectrum was checked: it is one like others now.
+
+        Raises StoreError.
+        """
+        target = self._path(_CHECKED, key.digest, _SUFFIX)
+        with self._writing(), suppress(FileNotFoundError):  # another process did it
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._path(_UNCHECKED, key.digest, _SUFFIX).replace(target)
+
+    def forget(self, key: SpectrumKey) -> None:
+        """Delete an unchecked spectrum."""
+        _drop(self._path(_UNCHECKED, key.digest, _SUFFIX))
 
     def get_fit(self, key: SpectrumKey, estimator: str) -> Fit | None:
         """The kept fit of an estimator (at its present version) to a spectrum."""
@@ -152,14 +192,17 @@ class FolderStore:
 
     def entries(self) -> Iterator[Entry]:
         """All intact spectra."""
-        for path in sorted(self.folder.glob(f"spectra/*/*{_SUFFIX}")):
-            read = _read_spectrum(path)
-            if read is None:
-                continue
-            with suppress(FileNotFoundError):  # another process may have pruned it meanwhile
-                found = path.stat()
-                key = SpectrumKey(**json.loads(read[0]["fields"]))
-                yield Entry(path, read[0]["model"], key, found.st_size, found.st_mtime)
+        for kind in (_CHECKED, _UNCHECKED):
+            for path in sorted(self.folder.glob(f"{kind}/*/*{_SUFFIX}")):
+                read = _read_spectrum(path)
+                if read is None:
+                    continue
+                # Another process may have pruned it meanwhile; another version has other fields.
+                with suppress(FileNotFoundError, TypeError, KeyError):
+                    found = path.stat()
+                    fields = json.loads(read[0]["fields"])
+                    key = SpectrumKey(**{**fields, "other_files": tuple(fields["other_files"])})
+                    yield Entry(path, read[0]["model"], key, found.st_size, found.st_mtime)
 
     def remove(self, entry: Entry) -> None:
         """Delete a spectrum and its fits."""
@@ -170,7 +213,7 @@ class FolderStore:
 
     def clear(self) -> None:
         """Delete everything that a store keeps, damaged files and drafts included."""
-        for kind in ("spectra", "fits", "files"):
+        for kind in (_CHECKED, _UNCHECKED, "fits", "files"):
             shutil.rmtree(self.folder / kind, ignore_errors=True)
 
     def _path(self, kind: str, digest: str, suffix: str) -> Path:
@@ -185,7 +228,7 @@ class FolderStore:
         return self._path("files", digest, ".sha256")
 
     def _write(self, path: Path, content: bytes) -> None:
-        try:
+        with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
                 try:
@@ -194,6 +237,11 @@ class FolderStore:
                     _publish(draft.name, path)
                 finally:
                     Path(draft.name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StoreError(
                 f"cannot keep results in {self.folder}: {error.strerror}; "
@@ -209,6 +257,11 @@ def _publish(draft: str, path: Path) -> None:
         return
     except OSError:  # a file system without hard links: the last one stays, equally whole
         Path(draft).replace(path)
+
+
+def _seal_of(metadata: dict[str, str], values: np.ndarray) -> str:
+    text = json.dumps(metadata, sort_keys=True)
+    return hashlib.sha256(text.encode() + values.tobytes()).hexdigest()
 
 
 def _seal(text: str) -> bytes:
@@ -238,11 +291,11 @@ def _read_spectrum(path: Path) -> tuple[dict[str, str], np.ndarray] | None:
         with safe_open(path, framework="np", backend="pread") as opened:
             metadata = opened.metadata() or {}
             values = opened.get_tensor("eigenvalues")
-        if hashlib.sha256(values.tobytes()).hexdigest() == metadata["values_sha256"]:
+        if metadata.pop("seal", None) == _seal_of(metadata, values):
             return metadata, values
     except OSError:
         return None
-    except (SafetensorError, KeyError):
+    except SafetensorError:
         pass  # damaged, like one whose checksum differs
     _drop(path)
     return None

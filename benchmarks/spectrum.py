@@ -21,13 +21,18 @@ from statistics import median
 import torch
 from safetensors.torch import load_file
 
+from analyzer.buffer import Buffer
 from analyzer.eigenvalues import choose_device, eigenvalues
+from analyzer.options import DEFAULT_MEMORY
+from analyzer.pipeline import Pipeline
 from analyzer.scan import outline
 from analyzer.selection import select
-from analyzer.solver import MatrixSolver
+from analyzer.solver import MatrixSolver, Solved
 from analyzer.source import open_source
 from analyzer.spectrum import PRECISIONS, Precision
+from analyzer.stream import Stream
 from analyzer.tails import fit
+from analyzer.units import units_of
 from benchmarks.baselines import released_window, weightwatcher_alpha
 from benchmarks.machine import describe
 
@@ -98,10 +103,13 @@ def row(
 def pipeline(folder: Path, precision: Precision, device: str) -> None:
     """What an analysis does with every linear matrix of a model, reading and hashing included."""
     source = open_source(str(folder))
-    solver = MatrixSolver(source, precision=precision, solver="gram", device=device)
-    for _, stored in solver.solve(select(outline(source), scope="adaptable")):
-        fit(stored.spectrum, "hill")
-        fit(stored.spectrum, "ks")
+    units = units_of(source, select(outline(source), scope="adaptable"))
+    buffer = Buffer(DEFAULT_MEMORY)
+    solver = MatrixSolver(precision=precision, solver="gram", device=device, memory=DEFAULT_MEMORY)
+    for solved in Pipeline(solver, buffer).run(Stream(source, units, whole=(), buffer=buffer)):
+        if isinstance(solved, Solved):
+            fit(solved.stored.spectrum, "hill")
+            fit(solved.stored.spectrum, "ks")
 
 
 def minilm() -> tuple[Path, Weights]:

@@ -14,7 +14,7 @@ import tailora
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("tailora", "service", "allocator", "analyzer")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-NEEDS_TORCH = {"analyzer.dequantize", "analyzer.eigenvalues", "analyzer.solver"}
+NEEDS_TORCH = {"analyzer.decode", "analyzer.dequantize", "analyzer.eigenvalues", "analyzer.solver"}
 
 
 def module_name(path: Path) -> str:

@@ -5,7 +5,7 @@
 """
 
 from allocator.errors import AllocatorError
-from analyzer.errors import AnalyzerError, BadModel, ModelNotFound
+from analyzer.errors import AnalyzerError, BadModel, HubUnavailable, ModelNotFound
 
 
 class CommandError(Exception):
@@ -15,11 +15,13 @@ class CommandError(Exception):
 EXPECTED = (CommandError, AnalyzerError, AllocatorError)
 """Errors that are the user's to mend: one line, no traceback."""
 
-USAGE, NOT_FOUND, BAD_DATA, INTERRUPTED = 2, 4, 5, 130
+USAGE, UNREACHABLE, NOT_FOUND, BAD_DATA, INTERRUPTED = 2, 3, 4, 5, 130
 
 
 def exit_code(error: Exception) -> int:
     """The exit code of an expected error."""
+    if isinstance(error, HubUnavailable):
+        return UNREACHABLE
     if isinstance(error, ModelNotFound):
         return NOT_FOUND
     if isinstance(error, BadModel):

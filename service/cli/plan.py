@@ -23,7 +23,7 @@ from service.cli.words import (
 if TYPE_CHECKING:
     from allocator.options import PlanOptions
     from allocator.plan import Plan
-    from analyzer.analyze import Options
+    from analyzer.options import Options
 
 _METHOD, _BUDGET, _LORA = "Method", "Budget", "Experts"
 
@@ -126,7 +126,7 @@ def plan(
 ) -> None:
     """Say how many LoRA experts each layer gets."""
     from allocator.options import options_from
-    from analyzer.analyze import Options
+    from analyzer.options import Options
     from service.cli.output import check_out, emit, warn
     from service.cli.tables import show_plan
 

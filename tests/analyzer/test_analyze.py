@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from analyzer.analyze import Options, analyze
+from analyzer import solver
+from analyzer.analyze import analyze
 from analyzer.api import analyze as analyze_model
 from analyzer.errors import BadModel, InvalidOption, UnsupportedFormat
-from analyzer.local import LocalSource
+from analyzer.options import Options
 from analyzer.report import block_values
 from analyzer.source import open_source
 from analyzer.store import FolderStore
@@ -29,15 +30,15 @@ def llama(tmp_path):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Names of the tensors read from disk."""
+    """Names of the tensors whose bytes reach the solver."""
     names: list[str] = []
-    original = LocalSource.read
+    original = solver.weight_of
 
-    def read(self, file, tensor, expert=None):
-        names.append(tensor)
-        return original(self, file, tensor, expert)
+    def weight_of(loaded):
+        names.append(loaded.unit.matrices[0].tensor)
+        return original(loaded)
 
-    monkeypatch.setattr(LocalSource, "read", read)
+    monkeypatch.setattr(solver, "weight_of", weight_of)
     return names
 
 
@@ -50,7 +51,9 @@ def damage(folder, name: str, value: float = float("nan")) -> None:
 def test_a_second_analysis_reads_no_weights(llama, store, reads):
     first = analyze(open_source(str(llama)), store=store)
     assert len(reads) == first.provenance.spectra_solved == 14
-    assert first.provenance.bytes_read == sum(matrix.bytes for matrix in first.matrices)
+    size = sum(matrix.bytes for matrix in first.matrices)
+    header = first.provenance.bytes_read["local"] - size
+    assert 0 < header <= (llama / "model.safetensors").stat().st_size
     reads.clear()
     second = analyze(open_source(str(llama)), Options(estimator="ks"), store=store)
     assert reads == []
@@ -129,7 +132,9 @@ def test_3d_experts_are_read_one_at_a_time(tmp_path, store, reads):
     experts = [matrix for matrix in found.matrices if matrix.role == "expert"]
     assert len(experts) == 2 * 3 * 3
     assert sum("experts" in name for name in reads) == 2 * 3 * 2
-    assert found.provenance.bytes_read == sum(matrix.bytes for matrix in found.matrices)
+    stored = load_file(tmp_path / "model.safetensors")
+    fused = [w for name, w in stored.items() if "experts" in name and w.ndim == 3]
+    assert sum(matrix.bytes for matrix in experts) == sum(w.nbytes for w in fused)
     layer = found.layers[0]
     assert layer.matrices == 4, "experts do not enter a block's mean"
 

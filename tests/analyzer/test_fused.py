@@ -8,7 +8,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from analyzer.eigenvalues import cut
+from analyzer.decode import read_matrix
 from analyzer.scan import outline
 from analyzer.source import open_source
 from tests.families import save_family
@@ -26,9 +26,8 @@ def parts_of(folder, module: str, layer: int = 0, stack: str = "text") -> dict[s
     parts = {}
     for matrix in outline(source).matrices:
         if (matrix.module, matrix.layer, matrix.stack) == (module, layer, stack):
-            weight = source.read(matrix.file, matrix.tensor, matrix.view.expert)
             key = matrix.part if matrix.view.expert is None else f"{matrix.expert}.{matrix.part}"
-            parts[str(key)] = cut(weight, matrix.view)
+            parts[str(key)] = read_matrix(source, matrix)
             assert tuple(parts[str(key)].shape) == matrix.shape
     return parts
 
@@ -223,7 +222,7 @@ def test_separate_experts_are_those_of_the_live_model(family, tmp_path):
             continue
         half = live.shape[1] // 2
         gate, up = live[matrix.expert, :half], live[matrix.expert, half:]
-        weight = cut(source.read(matrix.file, matrix.tensor, matrix.view.expert), matrix.view)
+        weight = read_matrix(source, matrix)
         leaf = matrix.part or str(matrix.module).rsplit(".", 1)[-1]
         if leaf in ("w1", "gate_proj", "gate"):
             torch.testing.assert_close(weight, gate.detach())

@@ -49,7 +49,8 @@ def test_the_first_result_stays(store):
     [
         {"file_sha256": "0" * 64}, {"matrix": "other"}, {"view": '{"start":1}'},
         {"precision": "float32"}, {"solver": "svd"}, {"numerics": 2}, {"sampling": "m4s0"},
-        {"second_file_sha256": "1" * 64},
+        {"packing": "{}"},
+        {"other_files": ("1" * 64,)},
     ],
 )  # fmt: skip
 def test_every_part_of_the_key_counts(store, change):

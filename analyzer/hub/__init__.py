@@ -1,0 +1,1 @@
+"""Reading checkpoints from the Hugging Face Hub: strictly, and without keeping them."""

@@ -1,0 +1,158 @@
+"""HTTP with bounds: exactly the bytes asked for, or an error; never more than expected.
+
+Redirects are followed by our own rules, the token is shown to the endpoint alone, no answer is
+ever decompressed, and every read has a deadline and a least speed.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from analyzer.hub.retry import AGAIN, Transient, asked_wait
+from analyzer.hub.settings import HubSettings
+from analyzer.version import tailora_version
+
+REDIRECTS = {301, 302, 303, 307, 308}
+MOST_REDIRECTS = 5
+BLOCK = 1 << 16
+LEAST_SPEED = 64_000
+SLOW_SECONDS = 30.0
+
+
+class Refused(Exception):
+    """The server's final answer is no."""
+
+    def __init__(self, status: int, code: str, host: str) -> None:
+        """`code` is the Hub's X-Error-Code, empty where it sends none."""
+        super().__init__(f"{host} answers {status} {code}".rstrip())
+        self.status = status
+        self.code = code
+
+
+class Answer:
+    """An answer whose body is still to be read, with the headers of all redirects before it."""
+
+    def __init__(self, response: httpx2.Response, passed: dict[str, str]) -> None:
+        """`passed` holds the headers of the endpoint's own answer, if it sent us elsewhere."""
+        self._response = response
+        self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.passed = passed or self.headers
+
+    def body(self, most: int, stop: Event) -> Iterator[bytes]:
+        """The body in blocks; Transient where it is longer than `most` bytes, stalls or breaks."""
+        started = checked = time.monotonic()
+        total = since = 0
+        deadline = started + 60.0 + most / 1e6
+        try:
+            for block in self._response.iter_raw(BLOCK):
+                total += len(block)
+                since += len(block)
+                if total > most:
+                    raise Transient("the answer is longer than it should be")
+                yield block
+                now = time.monotonic()
+                if now > deadline:
+                    raise Transient(f"no end after {now - started:.0f} s")
+                if now - checked > SLOW_SECONDS:
+                    if since < LEAST_SPEED * (now - checked):
+                        raise Transient(f"less than {LEAST_SPEED // 1000} kB/s")
+                    checked, since = now, 0
+                if stop.is_set():
+                    raise Transient("stopped")
+        except httpx2.TransportError as error:
+            raise Transient(_reason(error)) from error
+
+
+class Transport:
+    """One HTTP client for the endpoint and where it sends us, usable from several threads."""
+
+    def __init__(self, settings: HubSettings, connections: int) -> None:
+        """Open nothing yet."""
+        self.settings = settings
+        self.stop = Event()
+        self._client = httpx2.Client(
+            follow_redirects=False,
+            timeout=httpx2.Timeout(settings.timeout, pool=None),
+            limits=httpx2.Limits(
+                max_connections=2 * connections, max_keepalive_connections=2 * connections
+            ),
+            headers={
+                "user-agent": f"tailora/{tailora_version()}",
+                "accept-encoding": "identity",
+            },
+        )
+
+    @contextmanager
+    def get(self, url: str, headers: dict[str, str] | None = None) -> Iterator[Answer]:
+        """The answer to GET, with a status of 200 or 206.
+
+        Raises Transient for what may pass, Refused for what will not.
+        """
+        passed: dict[str, str] = {}
+        for _ in range(MOST_REDIRECTS + 1):
+            with self._send(url, headers or {}) as response:
+                target = response.headers.get("location")
+                if response.status_code in REDIRECTS and target:
+                    found = {name.lower(): value for name, value in response.headers.items()}
+                    passed = passed or found
+                    url = self._next(url, target)
+                    continue
+                self._check(url, response)
+                yield Answer(response, passed)
+                return
+        raise Transient(f"more than {MOST_REDIRECTS} redirects")
+
+    @contextmanager
+    def _send(self, url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
+        token = self.settings.token
+        if token and self.settings.is_endpoint(url):
+            headers = {**headers, "authorization": f"Bearer {token}"}
+        try:
+            request = self._client.build_request("GET", url, headers=headers)
+            response = self._client.send(request, stream=True)
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            raise Transient(_reason(error)) from error
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _next(self, url: str, target: str) -> str:
+        found = urljoin(url, target)
+        if not self.settings.may_follow(found):
+            host = (urlsplit(found).hostname or "nowhere")[:100]
+            raise Refused(0, f"with a redirect to {host}, which is not the Hub's", _host(url))
+        return found
+
+    def _check(self, url: str, response: httpx2.Response) -> None:
+        status = response.status_code
+        if status in (200, 206):
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise Transient("the answer is compressed, which was not asked for")
+            return
+        signed = not self.settings.is_endpoint(url)  # a download link may have expired
+        if status in AGAIN or (signed and status in (401, 403, 404)):
+            raise Transient(f"{_host(url)} answers {status}", asked_wait(response.headers))
+        raise Refused(status, response.headers.get("x-error-code", "")[:64], _host(url))
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _reason(error: Exception) -> str:
+    """A transport error in words, without the URL, which may carry a signature."""
+    words: dict[type[Exception], str] = {
+        httpx2.ConnectTimeout: "no connection in time",
+        httpx2.ReadTimeout: "no answer in time",
+        httpx2.ConnectError: "no connection",
+        httpx2.RemoteProtocolError: "the connection broke",
+        httpx2.ReadError: "the connection broke",
+        httpx2.ProxyError: "the proxy refuses",
+    }
+    return words.get(type(error), type(error).__name__)

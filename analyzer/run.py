@@ -1,0 +1,226 @@
+"""One pass over a source: what the store has first, then the rest as it is solved."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from analyzer.buffer import Buffer
+from analyzer.errors import CorruptFile, InvalidOption
+from analyzer.measures import measure
+from analyzer.options import Options
+from analyzer.outline import Matrix
+from analyzer.pipeline import Pipeline
+from analyzer.report import MatrixResult, Provenance
+from analyzer.source import Source
+from analyzer.spectrum import NUMERICS_VERSION, Precision, Spectrum
+from analyzer.store import SpectrumKey, SpectrumStore, StoredSpectrum
+from analyzer.stream import Checked, Stream
+from analyzer.tails import ESTIMATORS, Fit, fit
+from analyzer.units import locations, units_of
+from analyzer.version import tailora_version
+
+if TYPE_CHECKING:
+    from analyzer.solver import MatrixSolver
+
+
+class Run:
+    """Measures the matrices of one source, and remembers what that took.
+
+    A spectrum from a file that was not checked (yet) is kept apart in the store: a later run that
+    reads the same bytes again need not solve them again.
+    """
+
+    def __init__(
+        self, source: Source, options: Options, store: SpectrumStore, hashes: dict[str, str]
+    ) -> None:
+        """Measure by `options`; `hashes` holds the sha256 of the source's files."""
+        self._source = source
+        self._options = options
+        self._store = store
+        self._hashes = hashes
+        self._solver: MatrixSolver | None = None
+        self._unchecked: dict[str, tuple[SpectrumKey, MatrixResult, set[str]]] = {}
+        self._reused = 0
+        self._solved = 0
+
+    def results(self, matrices: Sequence[Matrix]) -> Iterator[tuple[Matrix, MatrixResult]]:
+        """The result of every matrix; stored ones come first.
+
+        Raises AnalyzerError; after a CorruptFile nothing that was not checked is kept.
+        """
+        missing = []
+        for matrix in matrices:
+            kept = self._kept(matrix)
+            if kept is None:
+                missing.append(matrix)
+            else:
+                self._reused += 1
+                yield matrix, self._result(matrix, *kept)
+        whole = self._to_check(missing)
+        unread = []
+        for matrix in missing:
+            found = None if self._files(matrix) & whole else self._kept(matrix, checked=False)
+            if found is None:
+                unread.append(matrix)
+            else:
+                self._reused += 1
+                yield matrix, self._note(matrix, *found)
+        if unread:
+            yield from self._solve(unread, whole)
+
+    def provenance(self, started: datetime, seconds: float) -> Provenance:
+        """Where, when and by what the numbers were made."""
+        solver = self._solver
+        return Provenance(
+            tailora=tailora_version(),
+            torch=solver.torch_version if solver else None,
+            numerics=NUMERICS_VERSION,
+            device=solver.device_name if solver else "none",
+            threads=solver.threads if solver else 0,
+            verified=not self._unchecked,
+            bytes_read=dict(self._source.bytes_read),
+            spectra_reused=self._reused,
+            spectra_solved=self._solved,
+            started_at=started.isoformat(timespec="seconds"),
+            seconds=round(seconds, 3),
+        )
+
+    def _files(self, matrix: Matrix) -> set[str]:
+        return {location.file for location in locations(matrix).values()}
+
+    def _to_check(self, missing: Sequence[Matrix]) -> set[str]:
+        """The files to read whole: not checked yet, and wanted whole or for the most part."""
+        wanted: dict[str, int] = {}
+        for matrix in missing:
+            for file in self._files(matrix):
+                wanted[file] = wanted.get(file, 0) + (matrix.bytes if file == matrix.file else 0)
+        return {
+            file
+            for file, size in wanted.items()
+            if not self._source.file(file).trusted
+            and self._options.reads_whole(size / self._source.file(file).size)
+            and not any(matrix.packing and matrix.packing.base for matrix in missing)
+        }
+
+    def _key(self, matrix: Matrix, precision: Precision) -> SpectrumKey:
+        others = sorted(self._hashes[file] for file in self._files(matrix) - {matrix.file})
+        return SpectrumKey(
+            file_sha256=self._hashes[matrix.file],
+            matrix=matrix.name,
+            view=matrix.view.model_dump_json(),
+            precision=precision,
+            solver=self._options.solver,
+            numerics=NUMERICS_VERSION,
+            packing=matrix.packing.recipe if matrix.packing else None,
+            other_files=tuple(others),
+        )
+
+    def _kept(
+        self, matrix: Matrix, *, checked: bool = True
+    ) -> tuple[SpectrumKey, StoredSpectrum] | None:
+        """The stored spectrum; a float64 one serves where float32 was enough."""
+        wanted = self._options.solved_precision
+        accepted: list[Precision] = [wanted]
+        if self._options.precision == "auto" and wanted == "float32":
+            accepted.append("float64")
+        for precision in accepted:
+            key = self._key(matrix, precision)
+            stored = self._store.get(key) if checked else self._store.get_unchecked(key)
+            if stored is not None:
+                return key, stored
+        return None
+
+    def _solve(
+        self, unread: Sequence[Matrix], whole: Collection[str]
+    ) -> Iterator[tuple[Matrix, MatrixResult]]:
+        """Solve what is not stored; torch is imported here, and only if there is such a thing."""
+        self._solver = self._make_solver()
+        buffer = Buffer(self._options.memory)
+        stream = Stream(self._source, units_of(self._source, unread), whole=whole, buffer=buffer)
+        try:
+            for item in Pipeline(self._solver, buffer).run(stream):
+                if isinstance(item, Checked):
+                    self._checked(item.file)
+                    continue
+                key = self._key(item.matrix, self._options.solved_precision)
+                trusted = all(self._source.file(f).trusted for f in self._files(item.matrix))
+                if item.by != "store":
+                    self._store.put(key, item.stored, self._source.model, checked=trusted)
+                self._solved += item.by == "solver"
+                self._reused += item.by != "solver"
+                if trusted:
+                    yield item.matrix, self._result(item.matrix, key, item.stored)
+                else:
+                    yield item.matrix, self._note(item.matrix, key, item.stored)
+        except CorruptFile:
+            for key, _, _ in self._unchecked.values():
+                self._store.forget(key)
+            raise
+        except BaseException:
+            self._source.stop.set()  # so that no thread waits for a network that nobody needs
+            raise
+
+    def _make_solver(self) -> "MatrixSolver":
+        try:
+            from analyzer.solver import MatrixSolver
+        except ImportError as error:
+            raise InvalidOption(
+                "reading weights needs torch; install it with `pip install 'tailora[analyze]'`"
+            ) from error
+        options = self._options
+
+        def kept(matrix: Matrix, sha256: str) -> StoredSpectrum | None:
+            stored = self._store.get_unchecked(self._key(matrix, options.solved_precision))
+            return stored if stored is not None and stored.tensor_sha256 == sha256 else None
+
+        return MatrixSolver(
+            precision=options.solved_precision,
+            solver=options.solver,
+            device=options.device,
+            memory=options.memory,
+            kept=kept,
+        )
+
+    def _note(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> MatrixResult:
+        """The result of a matrix whose files are not all checked yet; its fits are not kept."""
+        result = self._measured(matrix, key, stored, self._fits(key, stored.spectrum, keep=False))
+        open_files = {file for file in self._files(matrix) if not self._source.file(file).trusted}
+        self._unchecked[matrix.name] = key, result, open_files
+        return result
+
+    def _checked(self, file: str) -> None:
+        """A file is what its commit names: keep for good what came from it."""
+        for name, (key, result, open_files) in list(self._unchecked.items()):
+            open_files.discard(file)
+            if not open_files:
+                self._store.confirm(key)
+                for estimator, found in result.fits.items():
+                    self._store.put_fit(key, estimator, found)
+                del self._unchecked[name]
+
+    def _result(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> MatrixResult:
+        return self._measured(matrix, key, stored, self._fits(key, stored.spectrum, keep=True))
+
+    def _measured(
+        self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum, fits: dict[str, Fit]
+    ) -> MatrixResult:
+        return MatrixResult(
+            **dict(matrix),
+            precision=key.precision,
+            tensor_sha256=stored.tensor_sha256,
+            fits=fits,
+            measures=measure(stored.spectrum, matrix.shape, fits[self._options.estimator].alpha),
+        )
+
+    def _fits(self, key: SpectrumKey, spectrum: Spectrum, *, keep: bool) -> dict[str, Fit]:
+        """The fit of every estimator that the precision carries."""
+        fits = {}
+        for name, rule in ESTIMATORS.items():
+            if rule.precision == "float32" or key.precision == "float64":
+                found = self._store.get_fit(key, name) if keep else None
+                if found is None:
+                    found = fit(spectrum, name)
+                    if keep:
+                        self._store.put_fit(key, name, found)
+                fits[name] = found
+        return fits
