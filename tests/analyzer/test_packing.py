@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from analyzer.api import analyze as analyze_model
 from analyzer.dequantize import dequantize
 from analyzer.eigenvalues import cut
 from analyzer.outline import Matrix, Outline
@@ -189,6 +190,20 @@ def test_packed_fused_and_transposed_modules(tmp_path, family, case):
     pack, config = CASES[case]
     plain, references = pack_family(family, tmp_path, pack, config)
     check(tmp_path, plain, references)
+
+
+@pytest.mark.parametrize(("family", "case"), [("llama", "nf4_nested"), ("phi3", "gptq_act_order")])
+def test_the_analysis_is_that_of_the_unpacked_model(tmp_path, family, case):
+    """Same eigenvalues as of a plain checkpoint that holds what the packed one stands for."""
+    packed, plain = tmp_path / "packed", tmp_path / "plain"
+    _, references = pack_family(family, packed, *CASES[case])
+    save_family(family, plain)
+    path = plain / "model.safetensors"
+    save_file({**load_file(path), **references}, path)
+    found, expected = (analyze_model(folder) for folder in (packed, plain))
+    alphas = {matrix.name: matrix.fits["hill"].alpha for matrix in expected.matrices}
+    for matrix in found.matrices:
+        assert matrix.fits["hill"].alpha == pytest.approx(alphas[matrix.name], rel=1e-5)
 
 
 def test_modules_that_are_not_converted(tmp_path):
