@@ -60,6 +60,8 @@ def name_of(checkpoint: Checkpoint, info: TensorInfo, in_block: bool) -> str | N
                 checkpoint.get(f"{module}.{other}") for other in siblings
             ):
                 return form
+    if info.dtype in FLOATS and info.name.endswith(".scales") and len(info.shape) == 1:
+        return None  # AWQ scales activations too; a weight's own have two dimensions
     if _PACKED.search(info.name):
         return UNNAMED
     if info.dtype in FLOATS:

@@ -10,6 +10,9 @@ https://github.com/ModelCloud/GPTQModel, https://github.com/casper-hansen/AutoAW
 https://github.com/vllm-project/compressed-tensors (pack_quantized)
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from analyzer.header import TensorInfo
 from analyzer.packing.checkpoint import (
     FLOATS,
@@ -55,7 +58,7 @@ def gptq_or_awq(checkpoint: Checkpoint, info: TensorInfo) -> PackedWeight | None
 
 def _gptq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedWeight:
     weight, zeros, scales = (checkpoint.need(name) for name in roles.values())
-    form = checkpoint.config.get("checkpoint_format") or checkpoint.config.get("format") or "gptq"
+    form = _first(checkpoint.config, "checkpoint_format", "format") or "gptq"
     if form not in _GPTQ_FORMATS or checkpoint.config.get("is_marlin_format"):
         raise CannotUnpack(f"GPTQ of another layout than gptq or gptq_v2 ({_stated(checkpoint)})")
     groups, outputs = scales.shape
@@ -83,7 +86,7 @@ def _gptq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedW
 def _awq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedWeight:
     weight, zeros, scales = (checkpoint.need(name) for name in roles.values())
     config = checkpoint.config
-    version = str(config.get("version") or config.get("checkpoint_format") or "gemm").lower()
+    version = (_first(config, "version", "checkpoint_format", "format") or "gemm").lower()
     if version not in _AWQ_VERSIONS:
         raise CannotUnpack(f"AWQ of another version than gemm ({_stated(checkpoint)})")
     groups, outputs = scales.shape
@@ -103,9 +106,13 @@ def compressed_packed(checkpoint: Checkpoint, info: TensorInfo) -> PackedWeight 
     module = info.name.removesuffix(".weight_packed")
     if module == info.name or info.dtype != "I32":
         return None
-    shape = _weight_shape(checkpoint, f"{module}.weight_shape")
+    scale = checkpoint.need(f"{module}.weight_scale")
+    check_dtype(scale, *FLOATS)
+    shape = _grouped_shape(checkpoint, info, scale) or _stated_shape(checkpoint, module)
     outputs, inputs = shape
-    stated = {positive(scheme.get("num_bits")) for scheme in checkpoint.schemes} - {None}
+    check_shape(scale, (1,), (outputs,), (outputs, *scale.shape[1:2]))
+    groups = scale.shape[1] if len(scale.shape) == 2 else 1
+    stated = _stated_numbers(checkpoint, "num_bits")
     fitting = [
         bits
         for bits in _COMPRESSED_BITS
@@ -113,43 +120,40 @@ def compressed_packed(checkpoint: Checkpoint, info: TensorInfo) -> PackedWeight 
     ]
     if len(fitting) != 1:
         raise CannotUnpack(f"{info.name} is {list(info.shape)} for {list(shape)}: unclear bits")
-    scale = checkpoint.need(f"{module}.weight_scale")
-    check_dtype(scale, *FLOATS)
+    bits = fitting[0]
     roles = {"weight": info.name, "scale": scale.name, "shape": f"{module}.weight_shape"}
-    parameters: Parameters = {"bits": fitting[0], "shape": shape}
-    groups = _groups(scale, outputs)
     index = checkpoint.get(f"{module}.weight_g_idx")
     if index is not None:
         check_dtype(index, "I32", "I64")
         check_shape(index, (inputs,))
         roles["g_idx"] = index.name
-    parameters["group_size"] = _scheme_group(checkpoint, inputs, groups)
     zero = checkpoint.get(f"{module}.weight_zero_point")
-    if zero is not None:
-        check_dtype(zero, "I32")
-        check_shape(zero, (-(-outputs * fitting[0] // 32), groups))
+    if zero is not None:  # packed along the outputs; a byte each until April 2025
+        check_dtype(zero, "I32", "I8")
+        packed = -(-outputs * bits // 32), groups
+        check_shape(zero, packed if zero.dtype == "I32" else scale.shape)
         roles["zero"] = zero.name
+    size = _scheme_group(checkpoint, inputs, groups)
+    parameters: Parameters = {"bits": bits, "shape": shape, "group_size": size}
     return checkpoint.weight(f"{module}.weight", shape, "compressed_packed", roles, parameters)
 
 
-def _groups(scale: TensorInfo, outputs: int) -> int:
-    """Groups of inputs with a scale each: [1] and [out] are one group."""
-    check_shape(scale, (1,), (outputs,), (outputs, *scale.shape[1:2]))
-    return scale.shape[1] if len(scale.shape) == 2 else 1
+def _grouped_shape(
+    checkpoint: Checkpoint, info: TensorInfo, scale: TensorInfo
+) -> tuple[int, int] | None:
+    """The shape where groups that the config states fill it, which spares reading a tensor."""
+    checkpoint.need(info.name.removesuffix("packed") + "shape")
+    sizes, bits = (_stated_numbers(checkpoint, key) for key in ("group_size", "num_bits"))
+    if len(sizes) != 1 or len(bits) != 1 or len(scale.shape) != 2 or scale.shape[1] < 2:
+        return None
+    inputs = scale.shape[1] * max(sizes)
+    filled = inputs * max(bits) == info.shape[-1] * 32 and info.shape[:1] == scale.shape[:1]
+    return (scale.shape[0], inputs) if filled else None
 
 
-def _scheme_group(checkpoint: Checkpoint, inputs: int, groups: int) -> int:
-    stated = {positive(scheme.get("group_size")) for scheme in checkpoint.schemes} - {None}
-    fitting = {size for size in stated if size and -(-inputs // size) == groups}
-    if groups and inputs % groups == 0:
-        fitting = fitting or {inputs // groups}
-    if len(fitting) != 1:
-        raise CannotUnpack(f"{groups} groups do not divide {inputs} inputs")
-    return fitting.pop()
-
-
-def _weight_shape(checkpoint: Checkpoint, name: str) -> tuple[int, int]:
-    """The shape that a tensor of two whole numbers holds."""
+def _stated_shape(checkpoint: Checkpoint, module: str) -> tuple[int, int]:
+    """The two whole numbers of a weight_shape."""
+    name = f"{module}.weight_shape"
     info = checkpoint.need(name)
     check_dtype(info, "I64", "I32")
     check_shape(info, (2,))
@@ -161,6 +165,21 @@ def _weight_shape(checkpoint: Checkpoint, name: str) -> tuple[int, int]:
     if not (0 < rows < 2**31 and 0 < columns < 2**31):
         raise CannotUnpack(f"{name} says {rows} × {columns}, which is no matrix")
     return rows, columns
+
+
+def _stated_numbers(checkpoint: Checkpoint, key: str) -> set[int]:
+    """The positive numbers that compressed-tensors' groups state under a key."""
+    return {number for scheme in checkpoint.schemes if (number := positive(scheme.get(key)))}
+
+
+def _scheme_group(checkpoint: Checkpoint, inputs: int, groups: int) -> int:
+    stated = _stated_numbers(checkpoint, "group_size")
+    fitting = {size for size in stated if -(-inputs // size) == groups}
+    if groups and inputs % groups == 0:
+        fitting = fitting or {inputs // groups}
+    if len(fitting) != 1:
+        raise CannotUnpack(f"{groups} groups do not divide {inputs} inputs")
+    return fitting.pop()
 
 
 def _bits(checkpoint: Checkpoint, weight: TensorInfo, fitting: list[int]) -> int:
@@ -185,6 +204,10 @@ def _group_size(checkpoint: Checkpoint, inputs: int, groups: int, certain: bool 
     if certain and inputs % groups:
         raise CannotUnpack(f"{groups} groups do not divide {inputs} inputs")
     return -(-inputs // groups)
+
+
+def _first(config: Mapping[str, Any], *keys: str) -> str | None:
+    return next((str(config[key]) for key in keys if config.get(key)), None)
 
 
 def _stated(checkpoint: Checkpoint) -> str:

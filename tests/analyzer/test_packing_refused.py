@@ -114,6 +114,7 @@ def test_variants(tmp_path, pack, config, message):
 
 NF4 = packers.bnb_4bit("nf4", True)
 INT4 = compressed("pack-quantized", num_bits=4, type="int", strategy="group", group_size=16)
+CHANNEL = compressed("pack-quantized", num_bits=4, type="int", strategy="channel")
 INT8 = compressed("int-quantized", num_bits=8, type="int", strategy="channel", symmetric=False)
 DAMAGED = [
     (packers.fp8("channel"), None, "weight_scale", zeros(47, 1)),
@@ -134,9 +135,9 @@ DAMAGED = [
     (packers.awq(), AWQ, "qzeros", zeros(4, 7, dtype=I32)),
     (packers.awq(), AWQ, "scales", zeros(5, 48)),
     (*INT4, "weight_packed", zeros(48, 7, dtype=I32)),
-    (*INT4, "weight_shape", torch.tensor([48, -64])),
-    (*INT4, "weight_shape", torch.tensor([48, 64, 1])),
-    (*INT4, "weight_shape", torch.tensor([2**62, 64])),
+    (*CHANNEL, "weight_shape", torch.tensor([48, -64])),
+    (*CHANNEL, "weight_shape", torch.tensor([48, 64, 1])),
+    (*CHANNEL, "weight_shape", torch.tensor([2**62, 64])),
     (*INT4, "weight_scale", zeros(48, 5)),
     (*INT4, "weight_zero_point", zeros(6, 5, dtype=I32)),
     (*INT4, "weight_g_idx", zeros(63, dtype=I32)),
