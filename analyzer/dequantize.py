@@ -102,10 +102,14 @@ def _compressed_packed(packing: Packing, tensors: Tensors) -> torch.Tensor:
     scale = tensors["scale"].float()
     scale = scale if scale.ndim == 2 else scale[:, None]
     codes = _fields(tensors["weight"], bits)[:, :inputs]
-    if "zero" in tensors:  # weight and zero are offset alike, so that their difference is not
-        zero = _fields(tensors["zero"].T, bits)[:, :outputs].T.to(torch.float32)
+    offset = float(2 ** (bits - 1))  # of signed numbers stored without a sign
+    stored = tensors.get("zero")
+    if stored is None:
+        zero = torch.full_like(scale, offset)
+    elif stored.dtype == torch.int8:
+        zero = stored.float().reshape(scale.shape) + offset
     else:
-        zero = torch.full_like(scale, 2 ** (bits - 1))
+        zero = _fields(stored.T, bits)[:, :outputs].T.to(torch.float32)
     index = _group_index(packing, tensors, scale.shape[1])
     block = (outputs // len(scale), _number(packing, "group_size"))
     return _multiply(codes, scale, zero, block, index)

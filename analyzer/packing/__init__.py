@@ -3,7 +3,7 @@
 checkpoint.py: the tensors and the config, as the formats below look at them
 scaled.py: floats of 8 bits and integers of 8 bits with scales (FP8, compressed-tensors)
 bitsandbytes.py: LLM.int8(), NF4 and FP4
-words.py: integers packed into words of 32 bits (GPTQ, AWQ, compressed-tensors)
+gptq.py, compressed.py: integers packed into words of 32 bits (GPTQ and AWQ; compressed-tensors)
 nibbles.py: floats of 4 bits with a scale a group (MXFP4, NVFP4)
 unknown.py: names for what none of these reads
 find.py: tries them on every tensor

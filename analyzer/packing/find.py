@@ -6,9 +6,10 @@ from analyzer.naming import split_block_name
 from analyzer.packing import unknown
 from analyzer.packing.bitsandbytes import bnb_4bit, bnb_int8
 from analyzer.packing.checkpoint import CannotUnpack, Checkpoint, PackedWeight
+from analyzer.packing.compressed import compressed_packed
+from analyzer.packing.gptq import gptq_or_awq
 from analyzer.packing.nibbles import compressed_fp4, mxfp4
 from analyzer.packing.scaled import compressed_int, fp8
-from analyzer.packing.words import compressed_packed, gptq_or_awq
 
 _FORMATS = (
     bnb_4bit, bnb_int8, gptq_or_awq, compressed_packed, compressed_fp4, mxfp4, compressed_int, fp8,
@@ -51,7 +52,8 @@ class Packed:
         """One line on what cannot be dequantised; None where everything can."""
         if self.whole is not None or not self.unreadable:
             return self.whole
-        tensor, reason = next(iter(self.unreadable.items()))
+        named = (item for item in self.unreadable.items() if item[1] != unknown.UNNAMED)
+        tensor, reason = next(named, next(iter(self.unreadable.items())))
         more = len(self.unreadable) - 1
         line = reason if tensor in reason else f"{tensor} ({reason})"
         return f"{line}, and {more} more" if more else line

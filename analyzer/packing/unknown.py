@@ -10,6 +10,9 @@ METHODS = frozenset(
 )
 """Values of quant_method whose tensors say themselves how they are packed."""
 
+UNNAMED = "packed weights"
+"""What is a part of a packing by its name, of which that says no more."""
+
 _SIBLINGS = {
     "AQLM": ("codes", "codebooks"),
     "HQQ": ("W_q",),
@@ -57,8 +60,10 @@ def name_of(checkpoint: Checkpoint, info: TensorInfo, in_block: bool) -> str | N
                 checkpoint.get(f"{module}.{other}") for other in siblings
             ):
                 return form
+    if info.dtype in FLOATS and info.name.endswith(".scales") and len(info.shape) == 1:
+        return None  # AWQ scales activations too; a weight's own have two dimensions
     if _PACKED.search(info.name):
-        return "packed weights"
+        return UNNAMED
     if info.dtype in FLOATS:
         return None
     matrix = in_block and len(info.shape) >= 2 and not _BUFFERS.search(info.name)

@@ -4,7 +4,6 @@ Every packer takes a weight (out × in, float32) and gives the tensors that a ch
 it, by what follows the module's name, and the float32 weight that they stand for.
 """
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -119,7 +118,7 @@ def bnb_4bit(kind: str, nested: bool, block: int = 64) -> Packer:
     """
 
     def pack(weight: torch.Tensor) -> tuple[Stored, torch.Tensor]:
-        functional = _bitsandbytes()
+        from bitsandbytes import functional
         from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
 
         codes, state = functional.quantize_4bit(
@@ -141,7 +140,8 @@ def bnb_4bit(kind: str, nested: bool, block: int = 64) -> Packer:
 
 def bnb_int8(weight: torch.Tensor) -> tuple[Stored, torch.Tensor]:
     """By bitsandbytes, both ways."""
-    functional = _bitsandbytes()
+    from bitsandbytes import functional
+
     codes, scale, _ = functional.int8_vectorwise_quant(weight.half())
     stored = {"weight": codes, "SCB": scale, "weight_format": torch.tensor(0, dtype=torch.uint8)}
     return stored, functional.int8_vectorwise_dequant(codes, scale)
@@ -151,10 +151,9 @@ def compressed(form: str, **arguments) -> Packer:
     """By compressed-tensors, both ways."""
 
     def pack(weight: torch.Tensor) -> tuple[Stored, torch.Tensor]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from compressed_tensors.compressors.base import BaseCompressor
-            from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+        from compressed_tensors.compressors.base import BaseCompressor
+        from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+
         scheme = QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(**arguments))
         compressor = BaseCompressor.get_value_from_registry(form)
         stored = compressor.compress({"weight": weight, **_scales(weight, scheme.weights)}, scheme)
@@ -222,10 +221,3 @@ def mxfp4(weight: torch.Tensor) -> tuple[Stored, torch.Tensor]:
     scales = torch.randint(110, 130, shape, dtype=torch.uint8, generator=generator)
     plain = convert_moe_packed_tensors(blocks, scales, dtype=torch.float32)
     return {"_blocks": blocks, "_scales": scales}, plain.transpose(1, 2)
-
-
-def _bitsandbytes():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from bitsandbytes import functional
-    return functional

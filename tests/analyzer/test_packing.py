@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from analyzer.api import analyze as analyze_model
 from analyzer.dequantize import dequantize
 from analyzer.eigenvalues import cut
 from analyzer.outline import Matrix, Outline
@@ -191,6 +192,20 @@ def test_packed_fused_and_transposed_modules(tmp_path, family, case):
     check(tmp_path, plain, references)
 
 
+@pytest.mark.parametrize(("family", "case"), [("llama", "nf4_nested"), ("phi3", "gptq_act_order")])
+def test_the_analysis_is_that_of_the_unpacked_model(tmp_path, family, case):
+    """Same eigenvalues as of a plain checkpoint that holds what the packed one stands for."""
+    packed, plain = tmp_path / "packed", tmp_path / "plain"
+    _, references = pack_family(family, packed, *CASES[case])
+    save_family(family, plain)
+    path = plain / "model.safetensors"
+    save_file({**load_file(path), **references}, path)
+    found, expected = (analyze_model(folder) for folder in (packed, plain))
+    alphas = {matrix.name: matrix.fits["hill"].alpha for matrix in expected.matrices}
+    for matrix in found.matrices:
+        assert matrix.fits["hill"].alpha == pytest.approx(alphas[matrix.name], rel=1e-5)
+
+
 def test_modules_that_are_not_converted(tmp_path):
     pack, config = CASES["nf4"]
     plain, references = pack_family("llama", tmp_path, pack, config, keep=("o_proj", "up_proj"))
@@ -334,6 +349,59 @@ def test_zero_points_that_borrow(tmp_path, stored_zero, form, zero):
     found = one(tmp_path, stored, {"quant_method": "gptq", "bits": 4, "checkpoint_format": form})
     weight = weight_of(packed_in(found), tmp_path)
     assert torch.equal(weight[7], torch.full((16,), -float(zero)) * stored["scales"][0, 7].float())
+
+
+def test_zero_points_that_older_versions_did_not_pack(tmp_path):
+    """compressed-tensors wrote a signed byte for each until its pull request 296."""
+    pack, config = CASES["packed_4_asymmetric"]
+    stored, reference = pack(torch.randn(24, 64))
+    from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
+
+    packed = stored["weight_zero_point"]
+    stored["weight_zero_point"] = unpack_from_int32(packed, 4, (24, 4), packed_dim=0).contiguous()
+    same(weight_of(packed_in(one(tmp_path, stored, config)), tmp_path), reference)
+
+
+def test_g_idx_of_compressed_tensors(tmp_path):
+    """Column i has the scale and zero point of group g_idx[i]."""
+    pack, config = CASES["packed_4_asymmetric"]
+    stored, reference = pack(torch.randn(24, 64))
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    stored["weight_g_idx"] = (torch.arange(64) // 16)[order].int()
+    from compressed_tensors.compressors.pack_quantized.helpers import (
+        pack_to_int32,
+        unpack_from_int32,
+    )
+
+    codes = unpack_from_int32(stored["weight_packed"], 4, (24, 64))
+    stored["weight_packed"] = pack_to_int32(codes[:, order].contiguous(), 4)
+    found = one(tmp_path, stored, config)
+    same(weight_of(packed_in(found), tmp_path), reference[:, order])
+
+
+@pytest.mark.parametrize(
+    ("case", "read"), [("packed_4_symmetric", 0), ("packed_4_symmetric_channel", 14)]
+)
+def test_shapes_are_read_only_where_groups_do_not_tell(tmp_path, case, read, monkeypatch):
+    """On the Hub every reading is a request, and a MoE has tens of thousands of weights."""
+    pack_family("llama", tmp_path, *CASES[case])
+    source, lengths = open_source(str(tmp_path)), []
+    original = type(source).read_bytes
+
+    def counted(self, file, start, end):
+        lengths.append(end - start)
+        return original(self, file, start, end)
+
+    monkeypatch.setattr(type(source), "read_bytes", counted)
+    outline(source)
+    assert lengths.count(16) == read
+
+
+def test_scales_of_activations_are_no_packing(tmp_path):
+    """AWQ stores them for models such as Falcon and MPT."""
+    stored, reference = packers.awq()(torch.empty(32, 64))
+    found = one(tmp_path, {**stored, "act.scales": torch.ones(64).half()}, CONFIGS["awq"])
+    same(weight_of(packed_in(found), tmp_path), reference)
 
 
 def test_other_storage_types_of_4_bits(tmp_path):

@@ -1,14 +1,16 @@
-"""Integers packed into words of 32 bits, lowest bits first: GPTQ, AWQ and compressed-tensors.
+"""GPTQ and AWQ: integers packed into words of 32 bits, lowest bits first.
 
 GPTQ packs along the inputs: qweight [in · bits / 32, out], qzeros [groups, out · bits / 32],
 scales [groups, out]; w = scale · (q − zero). `checkpoint_format: gptq` (the default) stores
 zero − 1, gptq_v2 the zero itself. g_idx [in] names the group of each input (act-order).
 AWQ packs along the outputs, eight of 4 bits a word in the order 0 2 4 6 1 3 5 7: qweight
-[in, out / 8]. compressed-tensors: weight_packed [out, ⌈in · bits / 32⌉], signed.
+[in, out / 8].
 
-https://github.com/ModelCloud/GPTQModel, https://github.com/casper-hansen/AutoAWQ,
-https://github.com/vllm-project/compressed-tensors (pack_quantized)
+https://github.com/ModelCloud/GPTQModel, https://github.com/casper-hansen/AutoAWQ
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from analyzer.header import TensorInfo
 from analyzer.packing.checkpoint import (
@@ -23,7 +25,6 @@ from analyzer.packing.checkpoint import (
 )
 
 _GPTQ_BITS = (2, 3, 4, 8)
-_COMPRESSED_BITS = (2, 4, 8)
 _GPTQ_FORMATS = ("gptq", "gptq_v2")
 _AWQ_VERSIONS = ("gemm", "exllama", "ipex")
 _AWQ_BITS = 4
@@ -55,7 +56,7 @@ def gptq_or_awq(checkpoint: Checkpoint, info: TensorInfo) -> PackedWeight | None
 
 def _gptq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedWeight:
     weight, zeros, scales = (checkpoint.need(name) for name in roles.values())
-    form = checkpoint.config.get("checkpoint_format") or checkpoint.config.get("format") or "gptq"
+    form = _first(checkpoint.config, "checkpoint_format", "format") or "gptq"
     if form not in _GPTQ_FORMATS or checkpoint.config.get("is_marlin_format"):
         raise CannotUnpack(f"GPTQ of another layout than gptq or gptq_v2 ({_stated(checkpoint)})")
     groups, outputs = scales.shape
@@ -83,7 +84,7 @@ def _gptq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedW
 def _awq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedWeight:
     weight, zeros, scales = (checkpoint.need(name) for name in roles.values())
     config = checkpoint.config
-    version = str(config.get("version") or config.get("checkpoint_format") or "gemm").lower()
+    version = (_first(config, "version", "checkpoint_format", "format") or "gemm").lower()
     if version not in _AWQ_VERSIONS:
         raise CannotUnpack(f"AWQ of another version than gemm ({_stated(checkpoint)})")
     groups, outputs = scales.shape
@@ -96,71 +97,6 @@ def _awq(checkpoint: Checkpoint, module: str, roles: dict[str, str]) -> PackedWe
         "group_size": _group_size(checkpoint, inputs, groups),
     }
     return checkpoint.weight(f"{module}.weight", (outputs, inputs), "awq", roles, parameters)
-
-
-def compressed_packed(checkpoint: Checkpoint, info: TensorInfo) -> PackedWeight | None:
-    """The weight behind compressed-tensors' weight_packed of whole numbers."""
-    module = info.name.removesuffix(".weight_packed")
-    if module == info.name or info.dtype != "I32":
-        return None
-    shape = _weight_shape(checkpoint, f"{module}.weight_shape")
-    outputs, inputs = shape
-    stated = {positive(scheme.get("num_bits")) for scheme in checkpoint.schemes} - {None}
-    fitting = [
-        bits
-        for bits in _COMPRESSED_BITS
-        if info.shape == (outputs, -(-inputs * bits // 32)) and (not stated or bits in stated)
-    ]
-    if len(fitting) != 1:
-        raise CannotUnpack(f"{info.name} is {list(info.shape)} for {list(shape)}: unclear bits")
-    scale = checkpoint.need(f"{module}.weight_scale")
-    check_dtype(scale, *FLOATS)
-    roles = {"weight": info.name, "scale": scale.name, "shape": f"{module}.weight_shape"}
-    parameters: Parameters = {"bits": fitting[0], "shape": shape}
-    groups = _groups(scale, outputs)
-    index = checkpoint.get(f"{module}.weight_g_idx")
-    if index is not None:
-        check_dtype(index, "I32", "I64")
-        check_shape(index, (inputs,))
-        roles["g_idx"] = index.name
-    parameters["group_size"] = _scheme_group(checkpoint, inputs, groups)
-    zero = checkpoint.get(f"{module}.weight_zero_point")
-    if zero is not None:
-        check_dtype(zero, "I32")
-        check_shape(zero, (-(-outputs * fitting[0] // 32), groups))
-        roles["zero"] = zero.name
-    return checkpoint.weight(f"{module}.weight", shape, "compressed_packed", roles, parameters)
-
-
-def _groups(scale: TensorInfo, outputs: int) -> int:
-    """Groups of inputs with a scale each: [1] and [out] are one group."""
-    check_shape(scale, (1,), (outputs,), (outputs, *scale.shape[1:2]))
-    return scale.shape[1] if len(scale.shape) == 2 else 1
-
-
-def _scheme_group(checkpoint: Checkpoint, inputs: int, groups: int) -> int:
-    stated = {positive(scheme.get("group_size")) for scheme in checkpoint.schemes} - {None}
-    fitting = {size for size in stated if size and -(-inputs // size) == groups}
-    if groups and inputs % groups == 0:
-        fitting = fitting or {inputs // groups}
-    if len(fitting) != 1:
-        raise CannotUnpack(f"{groups} groups do not divide {inputs} inputs")
-    return fitting.pop()
-
-
-def _weight_shape(checkpoint: Checkpoint, name: str) -> tuple[int, int]:
-    """The shape that a tensor of two whole numbers holds."""
-    info = checkpoint.need(name)
-    check_dtype(info, "I64", "I32")
-    check_shape(info, (2,))
-    raw = checkpoint.content(name)
-    half = len(raw) // 2
-    rows, columns = (
-        int.from_bytes(part, "little", signed=True) for part in (raw[:half], raw[half:])
-    )
-    if not (0 < rows < 2**31 and 0 < columns < 2**31):
-        raise CannotUnpack(f"{name} says {rows} × {columns}, which is no matrix")
-    return rows, columns
 
 
 def _bits(checkpoint: Checkpoint, weight: TensorInfo, fitting: list[int]) -> int:
@@ -185,6 +121,10 @@ def _group_size(checkpoint: Checkpoint, inputs: int, groups: int, certain: bool 
     if certain and inputs % groups:
         raise CannotUnpack(f"{groups} groups do not divide {inputs} inputs")
     return -(-inputs // groups)
+
+
+def _first(config: Mapping[str, Any], *keys: str) -> str | None:
+    return next((str(config[key]) for key in keys if config.get(key)), None)
 
 
 def _stated(checkpoint: Checkpoint) -> str:
