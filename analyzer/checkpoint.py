@@ -9,6 +9,7 @@ from analyzer.errors import MissingShard, ModelNotFound, UnreadableFile, Unsuppo
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
 MAX_INDEX_BYTES = 32_000_000
+MAX_FILE_NAME = 255
 WHOLE = "model.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pt2")
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.safetensors")
@@ -21,7 +22,8 @@ def read_index(raw: bytes, where: str) -> dict[str, str]:
         raise UnreadableFile(f"{where}/{INDEX} has no weight_map; fetch it again")
     named = {str(tensor): str(file) for tensor, file in weight_map.items()}
     for name in sorted(set(named.values())):
-        if "/" in name or "\\" in name or not name.endswith(".safetensors"):
+        plain = name.isprintable() and not {"/", "\\"} & set(name) and len(name) <= MAX_FILE_NAME
+        if not (plain and name.endswith(".safetensors")):
             raise UnreadableFile(
                 f"{where}/{INDEX} names {name[:100]!r}, which is no file beside it"
             )
@@ -34,16 +36,17 @@ def weight_files(names: Collection[str], index: Mapping[str, str], where: str) -
     Raises ModelNotFound where there are none or the choice is open, MissingShard where the index
     or the numbering names one that is not there, UnsupportedFormat where there are only pickles.
     """
+    present = set(names)
     for file in sorted(set(index.values())):
-        if file not in names:
+        if file not in present:
             raise MissingShard(
                 f"{where}/{INDEX} names {file}, which is not there; "
                 f"fetch the missing file into {where}"
             )
     # Beside a whole file transformers ignores the index, so the trainer would load that file.
-    if index and (WHOLE not in names or WHOLE in index.values()):
+    if index and (WHOLE not in present or WHOLE in index.values()):
         return sorted(set(index.values()))
-    found = sorted(name for name in names if name.endswith(".safetensors"))
+    found = sorted(name for name in present if name.endswith(".safetensors"))
     if WHOLE in found:
         return [WHOLE]
     if len(found) == 1 or (found and all(_SHARD.fullmatch(name) for name in found)):
@@ -53,14 +56,12 @@ def weight_files(names: Collection[str], index: Mapping[str, str], where: str) -
 
 
 def _check_numbering(where: str, names: list[str]) -> None:
-    for name in names:
-        shard = _SHARD.fullmatch(name)
-        if shard is None:
-            continue
-        stem, _, total = shard.groups()
+    present = set(names)
+    shards = [shard for name in names if (shard := _SHARD.fullmatch(name))]
+    for stem, total in sorted({(shard.group(1), shard.group(3)) for shard in shards}):
         for number in range(1, int(total) + 1):
             expected = f"{stem}-{number:05d}-of-{total}.safetensors"
-            if expected not in names:
+            if expected not in present:
                 raise MissingShard(f"{where} lacks {expected}; fetch the missing file")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from analyzer.checkpoint import CONFIG, INDEX, MAX_INDEX_BYTES, PICKLES, read_index, weight_files
 from analyzer.errors import ModelNotFound, UnreadableFile, UnsupportedFormat
 from analyzer.source import Source
+from analyzer.text import shown
 from analyzer.weightfile import HashMemory, LocalFile
 
 
@@ -17,8 +18,8 @@ def open_local(model: str, path: Path, memory: HashMemory | None = None) -> Sour
     index: dict[str, str] = {}
     if path.is_dir():
         if (path / INDEX).is_file():
-            index = read_index(_read_small(path / INDEX), str(path))
-        names = weight_files(_names(path), index, str(path))
+            index = read_index(_read_small(path / INDEX), shown(path))
+        names = weight_files(_names(path), index, shown(path))
     else:
         names = _file_alone(path)
     return Source(
@@ -31,18 +32,27 @@ def open_local(model: str, path: Path, memory: HashMemory | None = None) -> Sour
 
 def _names(folder: Path) -> list[str]:
     try:
-        return [entry.name for entry in folder.iterdir()]
+        names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
-        raise UnreadableFile(f"{folder} cannot be read: {error.strerror}") from error
+        raise UnreadableFile(f"{shown(folder)} cannot be read: {error.strerror}") from error
+    for name in names:
+        if name.endswith(".safetensors") and not name.isprintable():
+            raise UnreadableFile(
+                f"{shown(folder)} holds a file with an unprintable name, {name!r}; rename it"
+            )
+    return names
 
 
 def _file_alone(path: Path) -> list[str]:
     if path.suffix in PICKLES:
         raise UnsupportedFormat(
-            f"{path} is a pickle, which can run code when it is read; pass a .safetensors file"
+            f"{shown(path)} is a pickle, which can run code when it is read; "
+            "pass a .safetensors file"
         )
     if path.suffix != ".safetensors":
-        raise ModelNotFound(f"{path} is not a .safetensors file; pass one, or the model's folder")
+        raise ModelNotFound(
+            f"{shown(path)} is not a .safetensors file; pass one, or the model's folder"
+        )
     return [path.name]
 
 
@@ -51,4 +61,4 @@ def _read_small(path: Path) -> bytes:
         with path.open("rb") as stream:
             return stream.read(MAX_INDEX_BYTES + 1)
     except OSError as error:
-        raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
+        raise UnreadableFile(f"{shown(path)} cannot be read: {error.strerror}") from error

@@ -5,6 +5,7 @@ what stands before it is the stack's prefix, what follows is the module's suffix
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from analyzer.architecture import Architecture
 from analyzer.errors import BadModel
 from analyzer.outline import Stack, StackKind
 
+_BLOCK = re.compile(r"0|[1-9][0-9]{0,5}")
 _VISION = re.compile(r"(^|[._])(vision|visual|vit|image|img|deit|dinov2|clip)", re.IGNORECASE)
 _AUDIO = re.compile(r"(^|[._])(audio|speech|acoustic)", re.IGNORECASE)
 _NO_STACK = re.compile(
@@ -33,7 +35,7 @@ def split_block_name(name: str) -> BlockName | None:
     """Divide a dotted name at its block index; None where it has none."""
     parts = name.split(".")
     for position, part in enumerate(parts):
-        if part.isdecimal() and part.isascii() and 0 < position < len(parts) - 1 and len(part) <= 6:
+        if _BLOCK.fullmatch(part) and 0 < position < len(parts) - 1:
             prefix, suffix = ".".join(parts[:position]), ".".join(parts[position + 1 :])
             return BlockName(prefix, int(part), suffix)
     return None
@@ -65,10 +67,10 @@ _ENCODER_ENDS = tuple(f"encoder.{container}" for container in ("block", "layers"
 
 
 def _count(prefix: str, found: set[int]) -> int:
-    missing = sorted(set(range(max(found) + 1)) - found)
-    if missing:
+    if max(found) >= len(found):
+        missing = next(layer for layer in range(len(found) + 1) if layer not in found)
         raise BadModel(
-            f"{prefix} has layer {max(found)} but no weights for layer {missing[0]}: "
+            f"{prefix} has layer {max(found)} but no weights for layer {missing}: "
             "the checkpoint is incomplete; pass the folder that holds all its files"
         )
     return len(found)
@@ -88,8 +90,8 @@ def _names(prefixes: list[str], kinds: Mapping[str, StackKind]) -> dict[str, str
     wanted = {
         prefix: (sides.get(prefix) if paired else None) or kinds[prefix] for prefix in prefixes
     }
-    taken = list(wanted.values())
-    return {prefix: name if taken.count(name) == 1 else prefix for prefix, name in wanted.items()}
+    taken = Counter(wanted.values())
+    return {prefix: name if taken[name] == 1 else prefix for prefix, name in wanted.items()}
 
 
 def _side(prefix: str) -> str | None:

@@ -12,7 +12,10 @@ from analyzer.outline import Matrix, Outline, Role, Skipped, Stack, View
 from analyzer.packing.checkpoint import FLOATS, Checkpoint
 from analyzer.packing.find import Packed, find_packed
 from analyzer.source import Source
+from analyzer.text import shown
 
+MOST_EXPERTS = 4096
+MOST_WARNINGS = 50
 _EMBEDDING = re.compile(r"(^|[._])(embed|wte|wpe|relative_attention_bias|rel_pos)")
 _ROUTERS = {"router", "gate", "shared_expert_gate", "gating_network"}
 
@@ -31,7 +34,7 @@ def outline(source: Source) -> Outline:
     matrices = [matrix for file, info in tensors.values() for matrix in scan.stored(file, info)]
     if not any(matrix.role == "adaptable" for matrix in matrices) and packed.problem is None:
         raise NothingToAnalyse(
-            f"{source.model} has no linear weight inside a transformer block "
+            f"{shown(source.model)} has no linear weight inside a transformer block "
             f"({len(tensors)} tensors); is it an adapter or another kind of model?"
         )
     order = {stack.name: position for position, stack in enumerate(stacks.values())}
@@ -45,8 +48,13 @@ def outline(source: Source) -> Outline:
         stacks=tuple(stacks.values()),
         matrices=tuple(sorted(matrices, key=lambda matrix: _position(matrix, order))),
         skipped=tuple(scan.skipped),
-        warnings=(*scan.warnings, *packed.warnings),
+        warnings=(*_first(scan.warnings), *packed.warnings),
     )
+
+
+def _first(warnings: Mapping[str, None]) -> list[str]:
+    shown_ones, rest = list(warnings)[:MOST_WARNINGS], len(warnings) - MOST_WARNINGS
+    return [*shown_ones, *([f"{rest} more warnings of this kind"] if rest > 0 else [])]
 
 
 def _tensors(source: Source) -> dict[str, tuple[str, TensorInfo]]:
@@ -108,7 +116,7 @@ class _Scan:
         self._transposed = fused.stores_transposed(shapes, architecture)
         self._has_experts = any(_is_expert(name.split(".")) for name in tensors)
         self.skipped: list[Skipped] = []
-        self.warnings: list[str] = []
+        self.warnings: dict[str, None] = {}
 
     def stored(self, file: str, info: TensorInfo) -> Iterator[Matrix]:
         """The matrices of one stored tensor; none where it is skipped or belongs to another."""
@@ -211,6 +219,11 @@ class _Scan:
     ) -> Iterator[Matrix]:
         module = block.suffix.removesuffix(".weight")
         count, *stored = info.shape
+        if count > MOST_EXPERTS:
+            raise BadModel(
+                f"{info.name} claims {count} experts, above the limit of {MOST_EXPERTS}; "
+                "check where the file comes from"
+            )
         is_gate_up = module.endswith(("gate_up_proj", "input_linear"))
         transpose = info.name not in self._unpacked and fused.is_transposed_expert(
             (stored[0], stored[1]), is_gate_up, self._architecture
@@ -243,8 +256,7 @@ class _Scan:
         except fused.UnknownLayout as unknown:
             parts = ()
             warning = f"{unknown}; analysed as one matrix"
-            if warning not in self.warnings:
-                self.warnings.append(warning)
+            self.warnings[warning] = None
         if not parts:
             yield whole
         mark = "#" if whole.view.expert is None else "."

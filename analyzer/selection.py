@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from analyzer.errors import InvalidOption, NothingToAnalyse, UnsupportedFormat
 from analyzer.outline import AnyMatrix, Matrix, Outline, Scope, Stack
+from analyzer.text import listed, shown
 
 _ROLES = {
     "adaptable": {"adaptable"},
@@ -38,14 +39,16 @@ def choose_stacks(model: str, stacks: Sequence[Stack], stack: str | None) -> tup
     if asked is not None:
         for name in asked:
             if name not in names:
-                raise InvalidOption(f"stack {name} is not in {model}; it has {', '.join(names)}")
+                raise InvalidOption(
+                    f"stack {shown(name)} is not in {shown(model)}; it has {listed(names)}"
+                )
         return tuple(name for name in names if name in asked)
     text = [found.name for found in stacks if found.kind == "text"]
     if set(text) == {"encoder", "decoder"} or len(text) == 1:
         return tuple(text)
     if len(names) == 1:
         return tuple(names)
-    raise InvalidOption(f"{model} has several stacks ({', '.join(names)}); choose with --stack")
+    raise InvalidOption(f"{shown(model)} has several stacks ({listed(names)}); choose with --stack")
 
 
 def select(
@@ -64,7 +67,7 @@ def select(
     """
     if outline.unreadable is not None:
         raise UnsupportedFormat(
-            f"{outline.model} has quantised weights that this version cannot dequantise: "
+            f"{shown(outline.model)} has quantised weights that this version cannot dequantise: "
             f"{outline.unreadable}; use the model that it was quantised from"
         )
     if scope not in _ROLES:
@@ -82,7 +85,7 @@ def select(
     outside = [matrix for matrix in outline.matrices if matrix.stack is None and scope == "all"]
     chosen = [*inside, *outside]
     if not chosen:
-        raise NothingToAnalyse(f"{outline.model} has no matrix in {', '.join(stacks)}")
+        raise NothingToAnalyse(f"{shown(outline.model)} has no matrix in {listed(list(stacks))}")
     return chosen
 
 
@@ -97,7 +100,7 @@ def keep_modules(matrices: Sequence[AnyMatrix], modules: Sequence[str]) -> list[
         matching = {name for name in found if name == asked or name.endswith(f".{asked}")}
         if not matching:
             raise InvalidOption(
-                f"module {asked} is not in this model; it has {', '.join(sorted(found))}"
+                f"module {asked} is not in this model; it has {listed(sorted(found), 40)}"
             )
         kept |= matching
     return [matrix for matrix in matrices if matrix.module in kept]

@@ -12,10 +12,12 @@ from analyzer.architecture import MAX_CONFIG_BYTES, Architecture, read_json
 from analyzer.checkpoint import CONFIG, INDEX
 from analyzer.errors import ModelNotFound, UnreadableFile
 from analyzer.header import TensorInfo, header_length, parse_header
+from analyzer.text import shown
 from analyzer.weightfile import HashMemory, WeightFile
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?", re.ASCII)
 MAX_HUB_ID = 96
+MAX_REVISION = 200
 HEADER_GUESS = 32_768
 
 Seen = tuple[int, int, str]
@@ -67,7 +69,7 @@ class Source:
         raw = self._read_config()
         if raw is None:
             return Architecture()
-        return Architecture(read_json(raw, f"{self.model}/{CONFIG}", MAX_CONFIG_BYTES))
+        return Architecture(read_json(raw, f"{shown(self.model)}/{CONFIG}", MAX_CONFIG_BYTES))
 
     def file(self, name: str) -> WeightFile:
         """The file of that name."""
@@ -124,7 +126,7 @@ class Source:
         missing = self._indexed[file] - {tensor.name for tensor in tensors}
         if missing:
             raise UnreadableFile(
-                f"{INDEX} says that {file} holds {min(missing)[:100]}, but it does not; "
+                f"{INDEX} says that {file} holds {shown(min(missing))}, but it does not; "
                 "fetch both again"
             )
         return tensors
@@ -152,7 +154,7 @@ def open_source(model: str, memory: HashMemory | None = None) -> Source:
             ) from error
         return open_hub(model, memory)
     raise ModelNotFound(
-        f"{model[:200] or 'the empty name'!r} does not exist; pass a folder with safetensors files "
+        f"{shown(model) or 'the empty name'} does not exist; pass a folder with safetensors files "
         "and config.json, one .safetensors file, or a Hub id such as Qwen/Qwen3-8B"
     )
 
@@ -166,6 +168,7 @@ def is_hub_id(model: str) -> bool:
         and not any(bad in name for bad in ("..", "--"))
         and ".." not in revision
         and not revision.startswith("/")
+        and len(revision) <= MAX_REVISION
         and not name.endswith((".safetensors", ".git"))
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from analyzer.errors import UnreadableFile
+from analyzer.text import shown
 
 Origin = Literal["local", "hub_cache", "hub"]
 """Where bytes come from: this machine's disk, the Hub's cache on it, or the network."""
@@ -64,7 +65,7 @@ class LocalFile:
     ) -> None:
         """Open nothing yet; `memory` spares hashing a file that did not change."""
         self.path = path
-        self.name = str(path)
+        self.name = shown(path)
         self.origin: Origin = origin
         self._memory = memory
         self._seen: FileIdentity | None = None
@@ -79,14 +80,14 @@ class LocalFile:
         try:
             found = self.path.stat()
         except OSError as error:
-            raise UnreadableFile(f"{self.path} cannot be read: {error.strerror}") from error
+            raise UnreadableFile(f"{self.name} cannot be read: {error.strerror}") from error
         if not stat.S_ISREG(found.st_mode):
-            raise UnreadableFile(f"{self.path} is not a regular file")
+            raise UnreadableFile(f"{self.name} is not a regular file")
         identity = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
         self._seen = self._seen or identity
         if self._seen != identity:
             raise UnreadableFile(
-                f"{self.path} changed while it was read; run again when it is complete"
+                f"{self.name} changed while it was read; run again when it is complete"
             )
         return identity
 
@@ -100,7 +101,7 @@ class LocalFile:
             with self.path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
-            raise UnreadableFile(f"{self.path} cannot be read: {error.strerror}") from error
+            raise UnreadableFile(f"{self.name} cannot be read: {error.strerror}") from error
         self.identity()
         if self._memory:
             self._memory.put_sha256(identity, digest)
@@ -113,10 +114,10 @@ class LocalFile:
             with self.path.open("rb", buffering=0) as stream:
                 content = _pread(stream.fileno(), start, end)
         except OSError as error:
-            raise UnreadableFile(f"{self.path} cannot be read: {error.strerror}") from error
+            raise UnreadableFile(f"{self.name} cannot be read: {error.strerror}") from error
         self.identity()
         if len(content) != end - start:
-            raise UnreadableFile(f"{self.path} ends before byte {end}; fetch it again")
+            raise UnreadableFile(f"{self.name} ends before byte {end}; fetch it again")
         return content
 
 

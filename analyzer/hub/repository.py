@@ -1,7 +1,6 @@
 """A repository at one commit: its files, as the Hub lists them, and its small ones."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote, urljoin
 
+from analyzer import strict_json
 from analyzer.errors import AccessDenied, AnalyzerError, CorruptFile, HubUnavailable, ModelNotFound
 from analyzer.hub.retry import Transient, persist
 from analyzer.hub.transport import Refused, Transport
@@ -16,6 +16,7 @@ from analyzer.hub.transport import Refused, Transport
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_METADATA = 32_000_000
 MAX_PAGES = 200
+MAX_VALUES = 2_000_000
 _NEXT = re.compile(r'<([^<>]*)>;\s*rel="?next"?')
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -120,7 +121,9 @@ class Repository:
     def _json(self, url: str) -> tuple[Any, str]:
         content, link = self._get(url, MAX_METADATA, exact=False)
         try:
-            return json.loads(content), link
+            found = strict_json.parse(content, MAX_VALUES)
+            strict_json.check_depth(found)
+            return found, link
         except (ValueError, RecursionError) as error:
             raise HubUnavailable(
                 f"{self.name}: the Hub's answer is not JSON; check HF_ENDPOINT"

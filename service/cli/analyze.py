@@ -10,11 +10,13 @@ from service.cli.words import (
     Device,
     Estimator,
     Json,
+    Memory,
     Model,
     Modules,
     Out,
     PrecisionOption,
     Quiet,
+    Ranged,
     SolverOption,
     StackOption,
     WeightingOption,
@@ -32,6 +34,8 @@ def analyze(
     precision: PrecisionOption = "auto",
     solver: SolverOption = "gram",
     device: Device = "auto",
+    memory: Memory = "2GB",
+    ranged: Ranged = None,
     modules: Modules = None,
     stack: StackOption = None,
     cache: Cache = None,
@@ -43,6 +47,7 @@ def analyze(
     from analyzer.api import analyze as analyze_model
     from service.cli.output import check_out, emit, warn
     from service.cli.progress import progress
+    from service.cli.sizes import parse_size
     from service.cli.tables import show_analysis
 
     check_out(out)
@@ -58,6 +63,8 @@ def analyze(
             precision=precision,
             solver=solver,
             device=device,
+            memory=parse_size(memory, "--memory"),
+            ranged=ranged,
             modules=modules,
             stack=stack,
         )

@@ -11,10 +11,12 @@ from service.cli.words import (
     Device,
     Estimator,
     Json,
+    Memory,
     Modules,
     Out,
     PrecisionOption,
     Quiet,
+    Ranged,
     SolverOption,
     StackOption,
     WeightingOption,
@@ -30,7 +32,7 @@ _METHOD, _BUDGET, _LORA = "Method", "Budget", "Experts"
 Model = Annotated[
     str | None,
     typer.Argument(
-        metavar="MODEL", help="A folder with safetensors files and config.json, or one file."
+        metavar="MODEL", help="A Hub id (org/name or org/name@revision), a folder, or a file."
     ),
 ]
 Scores = Annotated[
@@ -117,6 +119,8 @@ def plan(
     precision: PrecisionOption = "auto",
     solver: SolverOption = "gram",
     device: Device = "auto",
+    memory: Memory = "2GB",
+    ranged: Ranged = None,
     modules: Modules = None,
     stack: StackOption = None,
     cache: Cache = None,
@@ -128,6 +132,7 @@ def plan(
     from allocator.options import options_from
     from analyzer.options import Options
     from service.cli.output import check_out, emit, warn
+    from service.cli.sizes import parse_size
     from service.cli.tables import show_plan
 
     check_out(out)
@@ -154,7 +159,13 @@ def plan(
             "per_module": per_module,
         }
     )
-    solving: dict[str, Any] = {"precision": precision, "solver": solver, "device": device}
+    solving: dict[str, Any] = {
+        "precision": precision,
+        "solver": solver,
+        "device": device,
+        "memory": parse_size(memory, "--memory"),
+        "ranged": ranged,
+    }
     measuring = Options(**measured, **solving, scope="adaptable")
     made = _make(model, scores, options, measuring, cache, quiet)
     warn(made.warnings)

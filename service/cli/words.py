@@ -8,7 +8,7 @@ import typer
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A folder with safetensors files and config.json, or one file."
+        metavar="MODEL", help="A Hub id (org/name or org/name@revision), a folder, or a file."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -55,6 +55,24 @@ SolverOption = Annotated[
     str, typer.Option("--solver", help="gram or svd.", rich_help_panel=_MEASURE)
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_MEASURE)]
+
+_READ = "How to read"
+Memory = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE", help="Bytes read ahead of the solver at most, e.g. 500MB or 4GB.",
+        rich_help_panel=_READ,
+    ),
+]  # fmt: skip
+Ranged = Annotated[
+    bool | None,
+    typer.Option(
+        "--ranged/--verified",
+        help="From the Hub read only what is needed (which cannot be checked), or whole files "
+        "with their checksum; by default whole where most of a file is needed.",
+        show_default=False, rich_help_panel=_READ,
+    ),
+]  # fmt: skip
 
 _CHOOSE = "Which part of the model"
 Modules = Annotated[

@@ -21,37 +21,16 @@ ROOT = Path(__file__).parents[2]
 MEMORY = 256_000_000
 LONGEST_MESSAGE = 500
 
-OPEN = {
-    "10,000,000 experts": "one Matrix is made for each, without a limit",
-    "40,000 stacks": "names are counted in a list; the message lists every stack",
-    "40,000 fused layers": "warnings are looked up in a list; there is one a module",
-    "many tensors of 60 GB": "files are hashed before it is known whether a matrix fits in memory",
-    "index with NUL in a file name": "the message repeats the name as it is",
-    "index with newline in a file name": "the message repeats the name as it is",
-    "index with a lone surrogate": "the message repeats the name as it is",
-    "index with a tensor that is not there": "the message repeats the name as it is",
-    "index with a file name of 100,000": "OSError: file name too long",
-    "file name not UTF-8": "the outline cannot be written as JSON",
-    "file name with newline": "the message repeats the name as it is",
-    "1,000 numbered shards": "each name is looked up in a list, for each shard of each shard",
-    "layer 00": "00 and 0 become one layer with the same module twice",
-}
-"""Kinds that the code does not yet withstand, and what it does instead; delete what is mended."""
-
 
 def skipped(name: str) -> bool:
     return KINDS[name].needs_user and os.geteuid() == 0
 
 
-BATCH = [n for n, kind in KINDS.items() if not (kind.soak or n in OPEN or skipped(n))]
+BATCH = [n for n, kind in KINDS.items() if not (kind.soak or skipped(n))]
 
 
 def parameter(name: str):
-    marks = []
-    if name in OPEN:
-        marks.append(pytest.mark.xfail(reason=OPEN[name], strict=True))
-    if skipped(name):
-        marks.append(pytest.mark.skip(reason="root may read everything"))
+    marks = [pytest.mark.skip(reason="root may read everything")] if skipped(name) else []
     return pytest.param(name, marks=marks)
 
 
@@ -60,12 +39,6 @@ def batch(tmp_path_factory):
     with Child(tmp_path_factory.mktemp("hostile")) as child:
         reports = child.run(BATCH)
         yield reports, child.deaths, child.growth
-
-
-@pytest.fixture(scope="module")
-def open_batch(tmp_path_factory):
-    with Child(tmp_path_factory.mktemp("open")) as child:
-        yield child.run(name for name in OPEN if not KINDS[name].soak)
 
 
 def check_message(message: str) -> None:
@@ -96,12 +69,8 @@ def check(name: str, report: dict) -> None:
 
 
 @pytest.mark.parametrize("name", [parameter(n) for n, kind in KINDS.items() if not kind.soak])
-def test_each_is_answered_soon_and_in_one_line(name, request):
-    if name in OPEN:
-        reports = request.getfixturevalue("open_batch")
-    else:
-        reports = request.getfixturevalue("batch")[0]
-    check(name, reports[name])
+def test_each_is_answered_soon_and_in_one_line(name, batch):
+    check(name, batch[0][name])
 
 
 def test_no_process_died_and_memory_stayed(batch):
@@ -144,14 +113,7 @@ def followed(tmp_path_factory):
     return dict(zip(HOSTILE_IDS, map(json.loads, found.stdout.splitlines()), strict=True))
 
 
-def name_parameter(name: str):
-    """The present message repeats a name as it is, or its whole revision."""
-    repeated = not name.isprintable() or len(name.partition("@")[2]) > LONGEST_MESSAGE
-    mark = pytest.mark.xfail(reason="the message repeats the name as it is", strict=True)
-    return pytest.param(name, marks=[mark] if repeated else [], id=ascii(name[:40]))
-
-
-@pytest.mark.parametrize("name", [name_parameter(name) for name in HOSTILE_IDS])
+@pytest.mark.parametrize("name", HOSTILE_IDS, ids=lambda name: ascii(name[:40]))
 def test_no_name_is_followed(name, followed):
     report = followed[name]
     assert report["seen"] == []
