@@ -87,7 +87,12 @@ def analyze(
         ),
         matrices=matrices,
         skipped=left_out(outline, chosen),
-        warnings=(*source.warnings, *outline.warnings, *fit_warnings(matrices, options.estimator)),
+        warnings=(
+            *source.warnings,
+            *outline.warnings,
+            *run.warnings(),
+            *fit_warnings(matrices, options.estimator),
+        ),
         provenance=run.provenance(started, time.monotonic() - clock),
     )
 

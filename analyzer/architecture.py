@@ -1,23 +1,29 @@
 """What a model's config.json says of its shape, under one set of names."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from analyzer import strict_json
 from analyzer.errors import UnreadableFile
 
 MAX_CONFIG_BYTES = 1_000_000
+_MAX_VALUES = 400_000
+_MAX_WORD = 64
 _NESTED_TEXT = ("text_config", "language_config", "llm_config", "thinker_config")
 
 
 def read_json(raw: bytes, file: str, limit: int) -> dict[str, Any]:
-    """Parse a JSON object of at most `limit` bytes; UnreadableFile where it is none."""
+    """Parse a JSON object of at most `limit` bytes; UnreadableFile where it is none.
+
+    NaN and Infinity, which real configs hold, are read as null.
+    """
     try:
         if len(raw) > limit:
             raise ValueError(f"{len(raw)} bytes, above the limit of {limit}")
-        parsed = json.loads(raw)
+        parsed = strict_json.parse(raw, _MAX_VALUES)
+        strict_json.check_depth(parsed)
         if not isinstance(parsed, dict):
             raise ValueError("not a JSON object")
     except (ValueError, RecursionError) as error:
@@ -43,7 +49,7 @@ class Architecture:
     def model_type(self) -> str | None:
         """transformers' name of the architecture."""
         value = self.raw.get("model_type")
-        return value if isinstance(value, str) else None
+        return _short(value) if isinstance(value, str) else None
 
     def number(self, *keys: str) -> int | None:
         """The first of these keys that holds a positive whole number."""

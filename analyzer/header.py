@@ -4,11 +4,11 @@ Format: https://github.com/huggingface/safetensors#format. The limits keep a hos
 costing more than a model could; a file that the format allows but no model needs is refused.
 """
 
-import json
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from analyzer import strict_json
 from analyzer.errors import UnreadableFile
 
 MAX_HEADER_BYTES = 25_000_000
@@ -16,6 +16,9 @@ MAX_TENSORS = 100_000
 MAX_DIMENSIONS = 8
 MAX_DIMENSION = 2**31
 MAX_NAME = 512
+MAX_TENSOR_BYTES = 64_000_000_000
+MAX_VALUES = 16 * MAX_TENSORS
+"""JSON values in a header: a tensor of eight dimensions is 14 of them."""
 
 BITS = {
     **dict.fromkeys(("F4",), 4),
@@ -70,19 +73,19 @@ def parse_header(header: bytes, file_size: int, file: str) -> tuple[TensorInfo, 
     anything that contradicts the format, the file's size or the limits of this module.
     """
     try:
-        entries = json.loads(header, object_pairs_hook=_without_duplicates)
-        if not isinstance(entries, dict):
+        if not header.startswith(b"{"):
             raise ValueError("the header is not a JSON object")
-        entries.pop("__metadata__", None)
+        entries = strict_json.parse(
+            header, MAX_VALUES, pairs=_without_duplicates, constant=_no_constant
+        )
+        _check_metadata(entries.pop("__metadata__", {}))
         if len(entries) > MAX_TENSORS:
             raise ValueError(f"{len(entries)} tensors, above the limit of {MAX_TENSORS}")
         data_start = 8 + len(header)
-        tensors = sorted(
-            (_tensor(name, entry, data_start) for name, entry in entries.items()),
-            key=lambda tensor: (tensor.start, tensor.end),
-        )
+        tensors = [_tensor(name, entries.pop(name), data_start) for name in list(entries)]
+        tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
         _check_layout(tensors, data_start, file_size)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise UnreadableFile(
             f"{file} has a damaged header: {_one_line(error)}; fetch it again"
         ) from error
@@ -96,12 +99,31 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-def _tensor(name: str, entry: dict[str, Any], data_start: int) -> TensorInfo:
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _check_metadata(metadata: Any) -> None:
+    """Metadata maps text to text; a lone surrogate fails to encode."""
+    if not isinstance(metadata, dict):
+        raise ValueError("the metadata is not an object")
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise ValueError("the metadata holds a value that is not text")
+        key.encode(), value.encode()
+
+
+def _tensor(name: str, entry: Any, data_start: int) -> TensorInfo:
     if not (1 <= len(name) <= MAX_NAME and name.isprintable()):
         raise ValueError(f"a tensor's name is empty, too long or not printable: {name[:64]!r}")
-    dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in BITS:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{name} is not described by an object")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in BITS:
         raise ValueError(f"{name} has the unknown dtype {str(dtype)[:32]!r}")
+    if not (isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2):
+        raise ValueError(f"{name} has no list of dimensions or no two offsets")
+    start, end = offsets
     numbers = [*shape, start, end]
     if any(type(number) is not int or number < 0 for number in numbers):
         raise ValueError(f"{name} has a shape or offset that is not a whole number")
@@ -114,6 +136,8 @@ def _tensor(name: str, entry: dict[str, Any], data_start: int) -> TensorInfo:
         raise ValueError(
             f"{name} claims {dtype} {list(shape)}, which does not fit its {end - start} bytes"
         )
+    if end - start > MAX_TENSOR_BYTES:
+        raise ValueError(f"{name} takes {end - start} bytes, above the limit of {MAX_TENSOR_BYTES}")
     return TensorInfo(name, dtype, tuple(shape), data_start + start, data_start + end)
 
 

@@ -68,6 +68,15 @@ class Run:
         if unread:
             yield from self._solve(unread, whole)
 
+    def warnings(self) -> list[str]:
+        """What a reader of the numbers has to know."""
+        if not self._unchecked:
+            return []
+        return [
+            f"{len(self._unchecked)} matrices come from files on the Hub that were not checked, "
+            "because only a part of them was read; --verified reads them whole"
+        ]
+
     def provenance(self, started: datetime, seconds: float) -> Provenance:
         """Where, when and by what the numbers were made."""
         solver = self._solver

@@ -49,9 +49,8 @@ class RemoteFile:
         def attempt() -> bytes:
             low = start + len(collected)
             wanted = {"range": f"bytes={low}-{end - 1}"}
-            with self._repository.transport.get(
-                self._repository.url(self._entry.path), wanted
-            ) as answer:
+            url = self._repository.url(self._entry.path)
+            with self._repository.transport.get(url, self.name, wanted) as answer:
                 self._check(answer, low, end)
                 for block in answer.body(end - low, self._repository.stop):
                     collected.extend(block)

@@ -130,7 +130,7 @@ class Repository:
         """A whole body of `most` bytes (or at most as many), and the Link header."""
 
         def attempt() -> tuple[bytes, str]:
-            with self.transport.get(url) as answer:
+            with self.transport.get(url, self.name) as answer:
                 content = b"".join(answer.body(most, self.stop))
                 if exact and len(content) != most:
                     raise Transient(f"{len(content)} bytes instead of {most}")

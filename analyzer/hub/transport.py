@@ -5,14 +5,16 @@ ever decompressed, and every read has a deadline and a least speed.
 """
 
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from analyzer.hub.retry import AGAIN, Transient, asked_wait
+from analyzer.hub.retry import AGAIN, Transient, asked_wait, persist
 from analyzer.hub.settings import HubSettings
 from analyzer.version import tailora_version
 
@@ -40,7 +42,7 @@ class Answer:
         """`passed` holds the headers of the endpoint's own answer, if it sent us elsewhere."""
         self._response = response
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = _lower(response.headers)
         self.passed = passed or self.headers
 
     def body(self, most: int, stop: Event) -> Iterator[bytes]:
@@ -86,29 +88,32 @@ class Transport:
                 "accept-encoding": "identity",
             },
         )
+        weakref.finalize(self, self._client.close)
 
     @contextmanager
-    def get(self, url: str, headers: dict[str, str] | None = None) -> Iterator[Answer]:
-        """The answer to GET, with a status of 200 or 206.
+    def get(self, url: str, what: str, headers: dict[str, str] | None = None) -> Iterator[Answer]:
+        """The answer to GET, with a status of 200 or 206; `what` is what messages call it.
 
-        Raises Transient for what may pass, Refused for what will not.
+        Each step on the way is tried again by itself. Raises Transient where a new start may
+        help, Refused where nothing will, HubUnavailable where nobody answers for too long.
         """
         passed: dict[str, str] = {}
         for _ in range(MOST_REDIRECTS + 1):
-            with self._send(url, headers or {}) as response:
+            response = persist(what, partial(self._send, url, headers or {}), self.stop)
+            try:
                 target = response.headers.get("location")
-                if response.status_code in REDIRECTS and target:
-                    found = {name.lower(): value for name, value in response.headers.items()}
-                    passed = passed or found
-                    url = self._next(url, target)
-                    continue
-                self._check(url, response)
-                yield Answer(response, passed)
-                return
+                if response.status_code not in REDIRECTS or not target:
+                    self._check(url, response)
+                    yield Answer(response, passed)
+                    return
+                passed = passed or _lower(response.headers)
+                url = self._next(url, target)
+            finally:
+                response.close()
         raise Transient(f"more than {MOST_REDIRECTS} redirects")
 
-    @contextmanager
-    def _send(self, url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
+    def _send(self, url: str, headers: dict[str, str]) -> httpx2.Response:
+        """An answer whose status is final; its body is still to be read."""
         token = self.settings.token
         if token and self.settings.is_endpoint(url):
             headers = {**headers, "authorization": f"Bearer {token}"}
@@ -117,10 +122,11 @@ class Transport:
             response = self._client.send(request, stream=True)
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise Transient(_reason(error)) from error
-        try:
-            yield response
-        finally:
+        if response.status_code in AGAIN:
             response.close()
+            wait = asked_wait(response.headers)
+            raise Transient(f"{_host(url)} answers {response.status_code}", wait)
+        return response
 
     def _next(self, url: str, target: str) -> str:
         found = urljoin(url, target)
@@ -135,10 +141,13 @@ class Transport:
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise Transient("the answer is compressed, which was not asked for")
             return
-        signed = not self.settings.is_endpoint(url)  # a download link may have expired
-        if status in AGAIN or (signed and status in (401, 403, 404)):
-            raise Transient(f"{_host(url)} answers {status}", asked_wait(response.headers))
+        if not self.settings.is_endpoint(url) and status in (401, 403, 404):
+            raise Transient(f"{_host(url)} answers {status}: the download link may have expired")
         raise Refused(status, response.headers.get("x-error-code", "")[:64], _host(url))
+
+
+def _lower(headers: httpx2.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _host(url: str) -> str:
