@@ -91,6 +91,8 @@ VARIANTS = [
     (packers.gptq(), {**GPTQ, "checkpoint_format": "marlin"}, "'marlin'"),
     (packers.gptq(), MARLIN, "another layout"),
     (packers.gptq(), {**GPTQ, "bits": 8}, "bits 8|bits '8'"),
+    (packers.gptq(index=False), {**GPTQ, "group_size": 32}, "4 groups of 32"),
+    (packers.awq(), {**AWQ, "group_size": 32}, "4 groups of 32"),
     (packers.gptq(), AWQ, "neither as GPTQ nor as AWQ"),
     (packers.awq(), GPTQ, "neither as GPTQ nor as AWQ"),
     (packers.awq(), {**AWQ, "version": "GEMV"}, "version 'GEMV'"),
