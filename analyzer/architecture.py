@@ -10,7 +10,6 @@ from analyzer.errors import UnreadableFile
 
 MAX_CONFIG_BYTES = 1_000_000
 _MAX_VALUES = 400_000
-_MAX_WORD = 64
 _NESTED_TEXT = ("text_config", "language_config", "llm_config", "thinker_config")
 
 
