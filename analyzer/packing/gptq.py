@@ -118,8 +118,10 @@ def _group_size(checkpoint: Checkpoint, inputs: int, groups: int, certain: bool 
     stated = positive(config.get("group_size")) or positive(config.get("q_group_size"))
     if stated is not None and -(-inputs // stated) == groups:
         return stated
-    if certain and inputs % groups:
-        raise CannotUnpack(f"{groups} groups do not divide {inputs} inputs")
+    if certain and ((stated is not None and not config.get("dynamic")) or inputs % groups):
+        raise CannotUnpack(
+            f"{groups} groups of {stated or 'equal size'} do not make up {inputs} inputs"
+        )
     return -(-inputs // groups)
 
 

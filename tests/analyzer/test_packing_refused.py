@@ -11,7 +11,7 @@ from analyzer.outline import Location, Packing
 from analyzer.packing.checkpoint import MAX_SMALL_BYTES
 from analyzer.selection import select
 from tests.analyzer import packers
-from tests.analyzer.test_packing import CONFIGS, NVFP4, compressed, one, packed_in, weight_of
+from tests.analyzer.packed import CONFIGS, NVFP4, compressed, one, packed_in, weight_of
 
 U8, I8, I32 = torch.uint8, torch.int8, torch.int32
 FP8 = torch.float8_e4m3fn
@@ -91,6 +91,8 @@ VARIANTS = [
     (packers.gptq(), {**GPTQ, "checkpoint_format": "marlin"}, "'marlin'"),
     (packers.gptq(), MARLIN, "another layout"),
     (packers.gptq(), {**GPTQ, "bits": 8}, "bits 8|bits '8'"),
+    (packers.gptq(index=False), {**GPTQ, "group_size": 32}, "4 groups of 32"),
+    (packers.awq(), {**AWQ, "group_size": 32}, "4 groups of 32"),
     (packers.gptq(), AWQ, "neither as GPTQ nor as AWQ"),
     (packers.awq(), GPTQ, "neither as GPTQ nor as AWQ"),
     (packers.awq(), {**AWQ, "version": "GEMV"}, "version 'GEMV'"),
