@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Protocol, cast
@@ -31,7 +32,7 @@ _SUFFIX = ".safetensors"
 _CHECKED, _UNCHECKED = "spectra", "unchecked"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SpectrumKey:
     """What a spectrum depends on; never the model's name or the device."""
 
@@ -45,7 +46,7 @@ class SpectrumKey:
     packing: str | None = None
     other_files: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """64 hex digits that stand for the key."""
         canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))

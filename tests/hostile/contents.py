@@ -95,7 +95,7 @@ COSTLY = {
         "either",
     ),
     "40,000 stacks": _with(40_000, "s{0}.0.w.weight"),
-    "40,000 fused layers": _with(40_000, "model.layers.0.x{0}.gate_up_proj.weight", "F16", (3, 1)),
+    "4,000 fused layers": _with(4_000, "model.layers.0.x{0}.gate_up_proj.weight", "F16", (3, 1)),
     "40,000 modules": _with(40_000, "model.layers.0.x{0}.bias", "U8", (1,)),
     "tensor of 1 TB": Kind(
         beside({layer(0, "x"): entry("F32", [2**20, 2**18], 0, 2**40)}, zeros=2**40),
