@@ -87,6 +87,7 @@ def subject_of(
 
 
 def _from_analysis(analysis: Analysis, options: PlanOptions, wants_values: bool) -> Subject:
+    _check_kind(analysis)
     stacks = choose_stacks(analysis.model, analysis.stacks, options.stack)
     matrices = [
         matrix
@@ -131,6 +132,7 @@ def _warnings(
 
 
 def _from_outline(outline: Outline, options: PlanOptions) -> Subject:
+    _check_kind(outline)
     matrices = select(outline, scope="adaptable", stack=options.stack, modules=options.modules)
     return Subject(
         layers=tuple(_layer(*place, block) for place, block in blocks_of(matrices).items()),
@@ -143,6 +145,13 @@ def _from_outline(outline: Outline, options: PlanOptions) -> Subject:
         revision=outline.revision,
         model_type=outline.model_type,
     )
+
+
+def _check_kind(given: Analysis | Outline) -> None:
+    if given.kind == "adapter":
+        raise InvalidRequest(
+            f"{given.model[:200]} is a LoRA adapter; plan for the model that it belongs to"
+        )
 
 
 def _unhashed(outline: Outline) -> list[str]:

@@ -1,13 +1,16 @@
 """Measure a model: read, solve, fit and keep, one tensor at a time."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from analyzer.difference import BASE_FILE, both, difference
+from analyzer.errors import InvalidOption
+from analyzer.experts import experts_values, sample_experts
 from analyzer.options import Options
 from analyzer.outline import Outline, left_out
-from analyzer.report import Analysis, MatrixResult, Settings, block_values, fit_warnings
+from analyzer.report import Analysis, Base, MatrixResult, Settings, block_values, fit_warnings
 from analyzer.run import Run
 from analyzer.scan import outline as scan_outline
 from analyzer.selection import select
@@ -35,8 +38,11 @@ def analyze(
     store: SpectrumStore,
     progress: Callable[[Progress], None] | None = None,
     outline: Outline | None = None,
+    base: Source | None = None,
 ) -> Analysis:
     """Measure a model; its outline is made where the caller has none yet.
+
+    With a `base` the spectra are those of the difference between the two checkpoints.
 
     Spectra that the store holds are not read again; each new one is kept before the next is
     solved, so an interrupted analysis continues where it stopped. Every estimator that the
@@ -45,7 +51,12 @@ def analyze(
     options = options or Options()
     clock, started = time.monotonic(), datetime.now(UTC)
     outline = outline or scan_outline(source)
+    if base is not None:
+        outline, source = difference(outline, scan_outline(base)), both(source, base)
     chosen = select(outline, scope=options.scope, stack=options.stack, modules=options.modules)
+    if options.experts_per_layer is not None:
+        chosen = sample_experts(chosen, options.experts_per_layer)
+    _check_aspect(outline, options)
     bytes_done, bytes_total = 0, sum(matrix.bytes for matrix in chosen)
     hashes = {}
     for file in source.files:
@@ -64,10 +75,11 @@ def analyze(
             )
     matrices = tuple(results[matrix.name] for matrix in chosen)
     return Analysis(
+        kind=outline.kind,
         model=outline.model,
         revision=outline.revision,
         model_type=outline.model_type,
-        weights=tuple(sorted(hashes.values())),
+        weights=tuple(sorted(hashes[file] for file in outline.files)),
         settings=Settings(
             estimator=options.estimator,
             aspect=options.aspect,
@@ -75,16 +87,20 @@ def analyze(
             scope=options.scope,
             precision=_lowest_precision(matrices),
             solver=options.solver,
+            experts_per_layer=options.experts_per_layer,
         ),
         stacks=outline.stacks,
+        base=_base(base, hashes),
         layers=tuple(
             block_values(
                 matrices,
                 estimator=options.estimator,
                 aspect=options.aspect,
                 weighting=options.weighting,
+                skip_unfit=outline.kind != "model",
             )
         ),
+        experts=tuple(experts_values(outline.matrices, matrices, options.estimator)),
         matrices=matrices,
         skipped=left_out(outline, chosen),
         warnings=(
@@ -95,6 +111,21 @@ def analyze(
         ),
         provenance=run.provenance(started, time.monotonic() - clock),
     )
+
+
+def _base(base: Source | None, hashes: Mapping[str, str]) -> Base | None:
+    if base is None:
+        return None
+    weights = sorted(hashes[BASE_FILE + file] for file in base.files)
+    return Base(model=base.model, revision=base.revision, weights=tuple(weights))
+
+
+def _check_aspect(outline: Outline, options: Options) -> None:
+    if outline.kind == "adapter" and options.aspect != "none":
+        raise InvalidOption(
+            f"aspect {options.aspect} compares with random matrices of full rank, which the "
+            "updates of an adapter are not; use --aspect none"
+        )
 
 
 def _lowest_precision(matrices: Sequence[MatrixResult]) -> Precision:

@@ -17,8 +17,9 @@ from analyzer.store import FolderStore, default_folder
 def outline(model: str | Path, *, hashes: bool = False, cache: str | Path | None = None) -> Outline:
     """What a model holds, from headers alone.
 
-    `model` is a folder or a .safetensors file. With `hashes` the weight files are hashed as well
-    (remembered in `cache`), so that a plan made from the outline names them. Raises AnalyzerError.
+    `model` is a folder, a .safetensors file, or a Hub id. With `hashes` the weight files are
+    hashed as well (remembered in `cache`), so that a plan made from the outline names them.
+    Raises AnalyzerError.
     """
     source = open_source(str(model), FolderStore(Path(cache) if cache else default_folder()))
     found = scan_outline(source)
@@ -34,15 +35,24 @@ def with_hashes(found: Outline, source: Source) -> Outline:
 def analyze(
     model: str | Path,
     *,
+    base: str | Path | None = None,
     cache: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> Analysis:
-    """Measure a model; `options` are the fields of Options, such as `estimator="ks"`.
+    """Measure a model, or a LoRA adapter; with a `base` the difference between the two.
+
+    `options` are the fields of Options, such as `estimator="ks"`. A model is a folder, a
+    .safetensors file, or a Hub id (`org/name@revision`).
 
     Spectra are kept in the folder `cache` (by default that of the user's caches) and never solved
     twice. Raises AnalyzerError.
     """
     store = FolderStore(Path(cache) if cache else default_folder())
-    source = open_source(str(model), store)
-    return analyze_source(source, Options(**options), store=store, progress=progress)
+    return analyze_source(
+        open_source(str(model), store),
+        Options(**options),
+        store=store,
+        progress=progress,
+        base=open_source(str(base), store) if base is not None else None,
+    )

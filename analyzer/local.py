@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analyzer.checkpoint import CONFIG, INDEX, MAX_INDEX_BYTES, PICKLES, read_index, weight_files
+from analyzer.checkpoint import INDEX, MAX_INDEX_BYTES, PICKLES, read_index, weight_files
 from analyzer.errors import ModelNotFound, UnreadableFile, UnsupportedFormat
 from analyzer.source import Source
 from analyzer.text import shown
@@ -26,7 +26,7 @@ def open_local(model: str, path: Path, memory: HashMemory | None = None) -> Sour
         model,
         {name: LocalFile(folder / name, memory) for name in names},
         index=index,
-        read_config=lambda: _read_small(folder / CONFIG) if (folder / CONFIG).is_file() else None,
+        small=lambda name: _read_small(folder / name) if (folder / name).is_file() else None,
     )
 
 

@@ -41,19 +41,25 @@ def split_block_name(name: str) -> BlockName | None:
     return None
 
 
-def find_stacks(modules: Iterable[str], architecture: Architecture) -> dict[str, Stack]:
+def find_stacks(
+    modules: Iterable[str], architecture: Architecture, *, gaps: bool = False
+) -> dict[str, Stack]:
     """The stacks among the names of weight-carrying modules, by prefix, in the models' order.
 
     A prefix is a stack when a module lies inside its numbered parts (`merger.mlp.0` itself is a
     module, not a block) and when it is neither the connector between two stacks nor a
-    multi-token prediction head. Raises BadModel where a stack lacks a layer.
+    multi-token prediction head. Raises BadModel where a stack lacks a layer, unless it may have
+    `gaps`.
     """
     layers: dict[str, set[int]] = {}
     for name in modules:
         block = split_block_name(name)
         if block is not None and not _NO_STACK.search(block.prefix):
             layers.setdefault(block.prefix, set()).add(block.layer)
-    counts = {prefix: _count(prefix, found) for prefix, found in layers.items()}
+    counts = {
+        prefix: max(found) + 1 if gaps else _count(prefix, found)
+        for prefix, found in layers.items()
+    }
     prefixes = sorted(counts, key=lambda prefix: (not prefix.endswith(_ENCODER_ENDS), prefix))
     kinds = {prefix: _kind(prefix, architecture) for prefix in prefixes}
     names = _names(prefixes, kinds)

@@ -25,6 +25,7 @@ class Options:
 
     `memory`: bytes that may be read ahead of the solver. `ranged`: of files on the Hub read only
     what is wanted, which cannot be checked (True), read them whole (False), or as it pays (None).
+    `experts_per_layer`: how many experts of each block of a MoE base to read; None reads all.
     """
 
     estimator: str = "hill"
@@ -38,6 +39,7 @@ class Options:
     modules: str | Sequence[str] | None = None
     memory: int = DEFAULT_MEMORY
     ranged: bool | None = None
+    experts_per_layer: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be before any byte is read."""
@@ -55,6 +57,8 @@ class Options:
             raise InvalidOption(f"solver {self.solver} is unknown; use one of {', '.join(SOLVERS)}")
         if not _DEVICE.fullmatch(self.device):
             raise InvalidOption(f"device {self.device} is unknown; use auto, cpu, cuda or cuda:N")
+        if self.experts_per_layer is not None and self.experts_per_layer < 1:
+            raise InvalidOption("a sample of experts needs at least 1 a layer")
         if self.memory < LEAST_MEMORY:
             raise InvalidOption(
                 f"memory of {self.memory} bytes is too little; give at least {LEAST_MEMORY}"

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Role = Literal["adaptable", "router", "expert", "outside"]
 StackKind = Literal["text", "vision", "audio"]
+Kind = Literal["model", "adapter", "difference"]
 Scope = Literal["adaptable", "blocks", "all"]
 
 
@@ -86,8 +87,9 @@ class Matrix(Record):
 
     @property
     def eigenvalues(self) -> int:
-        """Number of eigenvalues: the short side."""
-        return min(self.shape)
+        """Number of eigenvalues: the short side, of a LoRA update its rank."""
+        rank = self.packing.parameters.get("rank") if self.packing else None
+        return min(*self.shape, rank) if isinstance(rank, int) else min(self.shape)
 
 
 class Skipped(Record):
@@ -114,6 +116,7 @@ class Outline(Document):
     """What a checkpoint holds. `tailora.outline/1`."""
 
     schema_id: Literal["tailora.outline/1"] = Field("tailora.outline/1", alias="schema")
+    kind: Kind = "model"
     model: str
     revision: str | None = Field(None, description="commit hash; null for local files")
     model_type: str | None = None
@@ -163,7 +166,7 @@ def modules_of(matrices: Iterable[Matrix]) -> list[Module]:
 
 
 _LEFT_OUT = {
-    "expert": "expert of a MoE base: analysed, never adapted",
+    "expert": "expert of a MoE base: analysed (all, or a sample of them), never adapted",
     "router": "router of a MoE base: analysed, never adapted",
     "outside": "outside the blocks: read by `analyze --all` only",
 }

@@ -10,7 +10,7 @@ from pydantic import Field
 from analyzer.aspect import Aspect, check_aspect, corrected
 from analyzer.errors import BadModel, InvalidOption
 from analyzer.measures import Measures
-from analyzer.outline import Document, Matrix, Record, Scope, Skipped, Stack, blocks_of
+from analyzer.outline import Document, Kind, Matrix, Record, Scope, Skipped, Stack, blocks_of
 from analyzer.spectrum import Precision, Solver
 from analyzer.tails import Fit, estimator_named
 
@@ -52,6 +52,7 @@ class Settings(Record):
     scope: Scope
     precision: Precision
     solver: Solver
+    experts_per_layer: int | None = Field(None, description="size of the sample; null reads all")
 
 
 class Provenance(Record):
@@ -70,17 +71,45 @@ class Provenance(Record):
     seconds: float
 
 
+class Base(Record):
+    """The checkpoint that was subtracted."""
+
+    model: str
+    revision: str | None
+    weights: tuple[str, ...]
+
+
+class ExpertsValue(Record):
+    """The experts of one block of a MoE base: a mean over experts of the means of their matrices.
+
+    They enter no block value.
+    """
+
+    stack: str
+    layer: int
+    experts: int = Field(description="experts that the block has")
+    sampled: int = Field(description="experts that were read and have a fit")
+    alpha: float | None
+    sampling_error: float | None = Field(
+        description="standard error of the mean for the experts that were not read: "
+        "s/√m · √(1 − m/M); 0 where all were read, null where fewer than two were"
+    )
+
+
 class Analysis(Document):
     """What was measured in a model. `tailora.analysis/1`."""
 
     schema_id: Literal["tailora.analysis/1"] = Field("tailora.analysis/1", alias="schema")
+    kind: Kind = Field("model", description="spectra of weights, LoRA updates or differences")
     model: str
     revision: str | None
     model_type: str | None
     weights: tuple[str, ...] = Field(description="sorted sha256 of the checkpoint's files")
     settings: Settings
     stacks: tuple[Stack, ...]
+    base: Base | None = Field(None, description="what was subtracted, in a difference")
     layers: tuple[LayerValue, ...]
+    experts: tuple[ExpertsValue, ...] = ()
     matrices: tuple[MatrixResult, ...]
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
@@ -99,15 +128,18 @@ def block_values(
     estimator: str = "hill",
     aspect: Aspect = "none",
     weighting: Weighting = "equal",
+    skip_unfit: bool = False,
 ) -> list[LayerValue]:
     """The value of each block, in the matrices' order; only adaptable matrices count.
 
-    Raises BadModel where no matrix of a block has a fit, InvalidOption where an option is unknown
-    or the estimator was not run.
+    Raises BadModel where no matrix of a block has a fit (unless such blocks are to be skipped),
+    InvalidOption where an option is unknown or the estimator was not run.
     """
     blocks = blocks_of(matrix for matrix in matrices if matrix.role == "adaptable")
     values = []
     for (stack, layer), block in blocks.items():
+        if skip_unfit and all(_fit(matrix, estimator).alpha is None for matrix in block):
+            continue
         value = mean_value(block, f"layer {layer} of {stack}", estimator, aspect, weighting)
         values.append(LayerValue(stack=stack, layer=layer, **value.model_dump()))
     return values

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from analyzer import fused
+from analyzer.adapter import adapter_outline, is_adapter
 from analyzer.architecture import Architecture
 from analyzer.errors import BadModel, NothingToAnalyse
 from analyzer.header import TensorInfo
@@ -28,6 +29,8 @@ def outline(source: Source) -> Outline:
     """
     architecture = source.architecture
     tensors = _tensors(source)
+    if is_adapter(tensors):
+        return adapter_outline(source, tensors)
     packed = find_packed(Checkpoint(tensors, architecture, source.read_bytes))
     stacks = _stacks(tensors, packed, architecture)
     scan = _Scan(tensors, packed, stacks, architecture)

@@ -34,21 +34,21 @@ class Source:
         *,
         revision: str | None = None,
         index: Mapping[str, str] | None = None,
-        read_config: Callable[[], bytes | None] = lambda: None,
+        small: Callable[[str], bytes | None] = lambda name: None,
         warnings: Sequence[str] = (),
         stop: Event | None = None,
     ) -> None:
         """A checkpoint called `model`, whose `index` says which file holds which tensor.
 
-        `revision` is the commit hash, None for local files; `read_config` gives the bytes of
-        config.json, None where there is none; `stop` ends reads that are under way.
+        `revision` is the commit hash, None for local files; `small` gives the bytes of a
+        small file beside the weights, None where it is not there; `stop` ends reads under way.
         """
         self.model = model
         self.revision = revision
         self.warnings = tuple(warnings)
         self.stop = stop or Event()
         self._files = dict(files)
-        self._read_config = read_config
+        self.small = small
         self._indexed: dict[str, set[str]] = {file: set() for file in files}
         for tensor, file in (index or {}).items():
             if file in self._indexed:
@@ -66,7 +66,7 @@ class Source:
     @cached_property
     def architecture(self) -> Architecture:
         """What config.json says; empty where there is none. Raises UnreadableFile."""
-        raw = self._read_config()
+        raw = self.small(CONFIG)
         if raw is None:
             return Architecture()
         return Architecture(read_json(raw, f"{shown(self.model)}/{CONFIG}", MAX_CONFIG_BYTES))

@@ -8,9 +8,8 @@ import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from analyzer.buffer import Buffer
 from analyzer.errors import CorruptFile
 from analyzer.source import Source
-from analyzer.units import Unit
+from analyzer.units import BASE, Unit
 
 LARGEST_REQUEST = 32_000_000
 SMALLEST_REQUEST = 1_000_000
@@ -71,27 +70,24 @@ class _Target:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """One request."""
+    """One request, and whom its bytes are for."""
 
     file: str
     start: int
     end: int
+    targets: tuple[_Target, ...]
 
     @property
     def size(self) -> int:
         return self.end - self.start
 
 
-@dataclass(slots=True)
-class _File:
-    """The targets of one file, by offset, and its hash where it is read whole."""
-
-    targets: deque[_Target] = field(default_factory=deque)
-    hash: "hashlib._Hash | None" = None
-
-
 class Stream:
-    """Units of one source, in the order of their bytes."""
+    """Units of one source, in the order of their bytes.
+
+    Units whose pieces lie in two checkpoints come one after the other instead, so that no half of
+    one waits for long.
+    """
 
     def __init__(
         self, source: Source, units: Sequence[Unit], *, whole: Collection[str], buffer: Buffer
@@ -99,16 +95,15 @@ class Stream:
         """Read `units`, the files in `whole` from end to end; `buffer` bounds what is ahead."""
         self._source = source
         self._buffer = buffer
-        self._files: defaultdict[str, _File] = defaultdict(_File)
+        self._hashes = {file: hashlib.sha256() for file in whole}
         self._size = max(SMALLEST_REQUEST, min(LARGEST_REQUEST, buffer.limit // 16))
+        self._targets: defaultdict[str, list[_Target]] = defaultdict(list)
+        self._in_turn: list[tuple[str, _Target]] = []
         for unit in units:
             self._collect(unit)
         for file in whole:
-            self._files[file].hash = hashlib.sha256()
             for start, end, sha256 in source.seen(file):
                 self._compare(file, start, end, sha256)
-        for entry in self._files.values():
-            entry.targets = deque(sorted(entry.targets, key=lambda t: (t.start, t.end)))
 
     def __iter__(self) -> Iterator[Loaded | Checked]:
         """Every unit as soon as its bytes are there, and every whole file that was checked.
@@ -117,7 +112,9 @@ class Stream:
         read from it must then be forgotten. Raises AnalyzerError where a read fails.
         """
         waiting: deque[tuple[_Span, Future[bytes]]] = deque()
-        spans = [span for file in sorted(self._files) for span in self._spans(file)]
+        spans = [span for file in self._files() for span in self._spans(file)]
+        for file, target in self._in_turn:
+            spans += self._cut(file, target.start, target.end, deque([target]))
         connections = max((self._source.file(span.file).connections for span in spans), default=1)
         with ThreadPoolExecutor(connections, "reader") as pool:
             try:
@@ -137,38 +134,47 @@ class Stream:
             finally:
                 pool.shutdown(cancel_futures=True)
 
+    def _files(self) -> list[str]:
+        return sorted(self._targets.keys() | self._hashes.keys())
+
     def _spans(self, file: str) -> Iterator[_Span]:
         """The requests for a file: all of it, or the runs of pieces that touch each other."""
-        entry = self._files[file]
-        if entry.hash is not None:
+        targets = deque(sorted(self._targets[file], key=lambda target: (target.start, target.end)))
+        runs: list[tuple[int, int]] = []
+        if file in self._hashes:
             runs = [(0, self._source.file(file).size)]
         else:
-            runs = []
-            for target in entry.targets:
+            for target in targets:
                 if runs and target.start <= runs[-1][1]:
                     runs[-1] = runs[-1][0], max(runs[-1][1], target.end)
                 else:
                     runs.append((target.start, target.end))
         for low, high in runs:
-            for start in range(low, high, self._size):
-                yield _Span(file, start, min(start + self._size, high))
+            yield from self._cut(file, low, high, targets)
+
+    def _cut(self, file: str, low: int, high: int, targets: deque[_Target]) -> Iterator[_Span]:
+        """Requests for a run of bytes; takes from `targets`, by offset, those that lie in it."""
+        active: list[_Target] = []
+        for start in range(low, high, self._size):
+            end = min(start + self._size, high)
+            while targets and targets[0].start < end:
+                active.append(targets.popleft())
+            active = [target for target in active if target.end > start]
+            yield _Span(file, start, end, tuple(active))
 
     def _receive(self, span: _Span, request: Future[bytes]) -> Iterator[Loaded | Checked]:
         data = request.result()
-        entry = self._files[span.file]
-        if entry.hash is not None:
-            entry.hash.update(data)
-        while entry.targets and entry.targets[0].end <= span.start:
-            entry.targets.popleft()
+        whole = self._hashes.get(span.file)
+        if whole is not None:
+            whole.update(data)
         kept = 0
-        for target in tuple(takewhile(lambda target: target.start < span.end, entry.targets)):
-            if target.end > span.start:
-                kept += target.take(span.start, data)
-                if not target.missing:
-                    yield from target.finish()
+        for target in span.targets:
+            kept += target.take(span.start, data)
+            if not target.missing:
+                yield from target.finish()
         self._buffer.drop(span.size - kept)
-        if entry.hash is not None and span.end == self._source.file(span.file).size:
-            self._check(span.file, entry.hash.hexdigest())
+        if whole is not None and span.end == self._source.file(span.file).size:
+            self._check(span.file, whole.hexdigest())
             yield Checked(span.file)
 
     def _check(self, file: str, found: str) -> None:
@@ -191,7 +197,10 @@ class Stream:
         for role, piece in unit.pieces.items():
             if piece.nbytes:
                 target = _Target(piece.start, piece.end, partial(done, role))
-                self._files[piece.file].targets.append(target)
+                if any(BASE in name for name in unit.pieces):
+                    self._in_turn.append((piece.file, target))
+                else:
+                    self._targets[piece.file].append(target)
             else:
                 content[role] = np.empty(0, np.uint8)
 
@@ -215,4 +224,4 @@ class Stream:
                 )
             yield from ()
 
-        self._files[file].targets.append(_Target(start, end, done))
+        self._targets[file].append(_Target(start, end, done))

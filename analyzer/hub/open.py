@@ -1,6 +1,6 @@
 """Open a model on the Hub: files from the Hub cache where they are right, else from the network."""
 
-from analyzer.checkpoint import CONFIG, INDEX, MAX_INDEX_BYTES, read_index, weight_files
+from analyzer.checkpoint import INDEX, MAX_INDEX_BYTES, read_index, weight_files
 from analyzer.errors import CorruptFile
 from analyzer.hub.cached import CachedSnapshot, blob_sha256, cached_file
 from analyzer.hub.remote import CONNECTIONS, RemoteFile, SmallFile
@@ -39,8 +39,8 @@ def open_hub(
         files,
         revision=repository.commit,
         index=index,
-        read_config=lambda: (
-            repository.small(listing[CONFIG], MAX_INDEX_BYTES) if CONFIG in listing else None
+        small=lambda file: (
+            repository.small(listing[file], MAX_INDEX_BYTES) if file in listing else None
         ),
         warnings=warnings,
         stop=transport.stop,
@@ -89,5 +89,5 @@ def _open_offline(
         files,
         revision=snapshot.commit,
         index=index,
-        read_config=lambda: (folder / CONFIG).read_bytes() if CONFIG in names else None,
+        small=lambda file: (folder / file).read_bytes() if file in names else None,
     )
