@@ -54,8 +54,8 @@ def adapter_outline(source: Source, tensors: Mapping[str, Stored]) -> Outline:
             f"{shown(source.model)} has no pair of lora_A and lora_B inside a transformer block"
         )
     matrices.sort(key=lambda matrix: (matrix.stack or "~", matrix.layer or 0))
-    used = {location.tensor for matrix in matrices if matrix.packing
-            for location in matrix.packing.tensors.values()}  # fmt: skip
+    packings = [matrix.packing for matrix in matrices if matrix.packing]
+    used = {location.tensor for packing in packings for location in packing.tensors.values()}
     return Outline(
         kind="adapter",
         model=source.model,
@@ -63,9 +63,7 @@ def adapter_outline(source: Source, tensors: Mapping[str, Stored]) -> Outline:
         model_type=None,
         files=tuple(source.files),
         stacks=tuple(stacks.values()),
-        matrices=tuple(
-            sorted(matrices, key=lambda matrix: (matrix.stack or "~", matrix.layer or 0))
-        ),
+        matrices=tuple(matrices),
         skipped=tuple(_skipped(tensors, used)),
         warnings=tuple(_warnings(config, tensors)),
     )

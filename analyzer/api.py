@@ -6,12 +6,14 @@ from typing import Any
 
 from analyzer.analyze import Progress
 from analyzer.analyze import analyze as analyze_source
-from analyzer.options import Options
+from analyzer.estimate import estimate
+from analyzer.options import DEFAULT_MEMORY, Options
 from analyzer.outline import Outline
 from analyzer.report import Analysis
 from analyzer.scan import outline as scan_outline
 from analyzer.source import Source, open_source
 from analyzer.store import FolderStore, default_folder
+from analyzer.units import locations
 
 
 def outline(model: str | Path, *, hashes: bool = False, cache: str | Path | None = None) -> Outline:
@@ -24,6 +26,14 @@ def outline(model: str | Path, *, hashes: bool = False, cache: str | Path | None
     source = open_source(str(model), FolderStore(Path(cache) if cache else default_folder()))
     found = scan_outline(source)
     return with_hashes(found, source) if hashes else found
+
+
+def with_estimate(found: Outline, source: Source, *, memory: int = DEFAULT_MEMORY) -> Outline:
+    """The outline with what reading and solving its adaptable matrices takes."""
+    matrices = [matrix for matrix in found.matrices if matrix.role == "adaptable"]
+    files = {location.file for matrix in matrices for location in locations(matrix).values()}
+    size = sum(source.file(file).size for file in files)
+    return found.model_copy(update={"estimate": estimate(matrices, size, memory=memory)})
 
 
 def with_hashes(found: Outline, source: Source) -> Outline:
@@ -48,10 +58,11 @@ def analyze(
     Spectra are kept in the folder `cache` (by default that of the user's caches) and never solved
     twice. Raises AnalyzerError.
     """
+    wanted = Options(**options)
     store = FolderStore(Path(cache) if cache else default_folder())
     return analyze_source(
         open_source(str(model), store),
-        Options(**options),
+        wanted,
         store=store,
         progress=progress,
         base=open_source(str(base), store) if base is not None else None,

@@ -112,6 +112,16 @@ class Module(Record):
     matrices: tuple[str, ...]
 
 
+class Estimate(Record):
+    """The cost of reading and solving a set of matrices in float32 on this machine's CPU."""
+
+    matrices: int
+    bytes: int = Field(description="stored bytes of these matrices")
+    file_bytes: int = Field(description="bytes of the files that they lie in")
+    seconds: float = Field(description="to solve them all; a rough guess")
+    peak_memory: int = Field(description="bytes over the idle process, at most")
+
+
 class Outline(Document):
     """What a checkpoint holds. `tailora.outline/1`."""
 
@@ -130,6 +140,7 @@ class Outline(Document):
     matrices: tuple[Matrix, ...]
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...] = ()
+    estimate: Estimate | None = Field(None, description="what a plan from it takes, if asked for")
 
 
 AnyMatrix = TypeVar("AnyMatrix", bound=Matrix)

@@ -8,11 +8,13 @@ from pydantic import BaseModel
 from allocator.plan import Plan
 from analyzer.outline import Outline
 from analyzer.report import Analysis
+from analyzer.series import Series
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
 DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.outline.1.json": Outline,
     "tailora.analysis.1.json": Analysis,
+    "tailora.series.1.json": Series,
     "tailora.plan.1.json": Plan,
 }
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.errors import AnalyzerError
     from analyzer.outline import Outline
     from analyzer.report import Analysis
+    from analyzer.series import Series, series_of
     from analyzer.spectrum import Spectrum
     from analyzer.tails import Fit, fit
 
@@ -33,6 +34,7 @@ _HOMES = {
     "Fit": "analyzer.tails",
     "Outline": "analyzer.outline",
     "Plan": "allocator.plan",
+    "Series": "analyzer.series",
     "Spectrum": "analyzer.spectrum",
     "analyze": "analyzer.api",
     "budget_curve": "allocator.curve",
@@ -40,6 +42,7 @@ _HOMES = {
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
     "plan": "allocator.planner",
+    "series_of": "analyzer.series",
 }
 
 __all__ = [
@@ -49,6 +52,7 @@ __all__ = [
     "Fit",
     "Outline",
     "Plan",
+    "Series",
     "Spectrum",
     "analyze",
     "budget_curve",
@@ -56,6 +60,7 @@ __all__ = [
     "match_plan",
     "outline",
     "plan",
+    "series_of",
 ]
 
 

@@ -1,6 +1,6 @@
-"""`tailora analyze`: measure every matrix of a model."""
+"""`tailora analyze`: measure every matrix of a model, of several, or of an adapter."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,6 @@ from service.cli.words import (
     Estimator,
     Json,
     Memory,
-    Model,
     Modules,
     Out,
     PrecisionOption,
@@ -22,12 +21,38 @@ from service.cli.words import (
     WeightingOption,
 )
 
+if TYPE_CHECKING:
+    from analyzer.report import Analysis
+
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="A Hub id (org/name or org/name@revision), a folder, a file, or a LoRA adapter; "
+        "several give a series of checkpoints.",
+    ),
+]
 All = Annotated[bool, typer.Option("--all", help="Embeddings, heads and poolers too.")]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL", help="Measure the difference from this checkpoint of the same shape."
+    ),
+]
+ExpertsPerLayer = Annotated[
+    int | None,
+    typer.Option(
+        "--experts-per-layer", metavar="NUMBER",
+        help="Of a MoE base read only so many experts of each layer, drawn at random (seeded).",
+    ),
+]  # fmt: skip
 
 
 def analyze(
-    model: Model,
+    models: Models,
     everything: All = False,
+    base: Base = None,
+    experts_per_layer: ExpertsPerLayer = None,
     estimator: Estimator = "hill",
     aspect: AspectOption = "none",
     weighting: WeightingOption = "equal",
@@ -44,29 +69,41 @@ def analyze(
     quiet: Quiet = False,
 ) -> None:
     """Measure how heavy-tailed each matrix and layer is."""
-    from analyzer.api import analyze as analyze_model
+    from analyzer.series import series_of
     from service.cli.output import check_out, emit, warn
-    from service.cli.progress import progress
     from service.cli.sizes import parse_size
-    from service.cli.tables import show_analysis
+    from service.cli.tables import show_analysis, show_series
 
     check_out(out)
+    options: dict[str, Any] = {
+        "base": base,
+        "cache": cache,
+        "scope": "all" if everything else "blocks",
+        "experts_per_layer": experts_per_layer,
+        "estimator": estimator,
+        "aspect": aspect,
+        "weighting": weighting,
+        "precision": precision,
+        "solver": solver,
+        "device": device,
+        "memory": parse_size(memory, "--memory"),
+        "ranged": ranged,
+        "modules": modules,
+        "stack": stack,
+    }
+    found = [_measure(model, options, quiet) for model in models]
+    if len(found) == 1:
+        warn(found[0].warnings)
+        emit(found[0], as_json=as_json, out=out, show=lambda to: show_analysis(to, found[0]))
+        return
+    series = series_of(found)
+    warn(series.warnings)
+    emit(series, as_json=as_json, out=out, show=lambda to: show_series(to, series))
+
+
+def _measure(model: str, options: dict[str, Any], quiet: bool) -> "Analysis":
+    from analyzer.api import analyze as analyze_model
+    from service.cli.progress import progress
+
     with progress(quiet) as report:
-        found = analyze_model(
-            model,
-            cache=cache,
-            progress=report,
-            scope="all" if everything else "blocks",
-            estimator=estimator,
-            aspect=aspect,
-            weighting=weighting,
-            precision=precision,
-            solver=solver,
-            device=device,
-            memory=parse_size(memory, "--memory"),
-            ranged=ranged,
-            modules=modules,
-            stack=stack,
-        )
-    warn(found.warnings)
-    emit(found, as_json=as_json, out=out, show=lambda console: show_analysis(console, found))
+        return analyze_model(model, progress=report, **options)

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from allocator.plan import Plan, PlanLayer
 from analyzer.outline import Matrix, Outline, Skipped
-from analyzer.report import Analysis, LayerValue, MatrixResult
+from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
+from analyzer.series import Series
+from service.cli.sizes import format_seconds, format_size
 from service.cli.usage import Usage
 
 BAR = "█"
@@ -47,9 +49,16 @@ def show_outline(console: Console, outline: Outline) -> None:
         ["tensors", "tensor", "reason"],
         _skipped_rows(outline.skipped),
     )
-    adaptable = [matrix for matrix in outline.matrices if matrix.role == "adaptable"]
-    size = sum(matrix.bytes for matrix in adaptable)
-    _line(console, f"a plan for all stacks reads {len(adaptable)} matrices, {size:,} bytes")
+    if outline.unreadable:
+        _line(console, f"cannot be measured: {outline.unreadable}")
+    elif (cost := outline.estimate) is not None:
+        _line(
+            console,
+            f"a plan for all stacks reads {cost.matrices} matrices, {cost.bytes:,} bytes "
+            f"(their files: {format_size(cost.file_bytes)}); on this CPU about "
+            f"{format_seconds(cost.seconds)} to solve, in at most "
+            f"{format_size(cost.peak_memory)} of memory",
+        )
 
 
 def show_analysis(console: Console, analysis: Analysis) -> None:
@@ -73,12 +82,43 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
         ],
         (_matrix_row(matrix, estimator) for matrix in analysis.matrices),
     )
+    show_layers(console, analysis)
+
+
+def show_layers(console: Console, analysis: Analysis) -> None:
+    """The value of every layer, and of the experts in it."""
     aspect = analysis.settings.aspect
     _table(
         console,
         "mean of every layer" + ("" if aspect == "none" else f", corrected by {aspect}"),
         ["stack", "layer", "alpha", "± nominal", "matrices"],
         (_layer_row(layer) for layer in analysis.layers),
+    )
+    _table(
+        console,
+        "mean over the experts of every layer",
+        ["stack", "layer", "experts", "sampled", "alpha", "± sampling"],
+        (_experts_row(value) for value in analysis.experts),
+    )
+
+
+def show_series(console: Console, series: Series) -> None:
+    """The alpha of every layer, or of every matrix outside one, in every checkpoint."""
+    numbers = range(1, len(series.checkpoints) + 1)
+    for number, checkpoint in zip(numbers, series.checkpoints, strict=True):
+        revision = f" at {checkpoint.revision[:12]}" if checkpoint.revision else ""
+        _line(console, f"{number}: {checkpoint.model}{revision}")
+    _table(
+        console,
+        f"alpha of every layer by {series.settings.estimator}",
+        ["stack", "layer", *map(str, numbers)],
+        ((layer.stack, str(layer.layer), *map(_number, layer.alphas)) for layer in series.layers),
+    )
+    _table(
+        console,
+        "of every matrix",
+        ["tensor", *map(str, numbers)],
+        ((matrix.name, *map(_number, matrix.alphas)) for matrix in series.matrices),
     )
 
 
@@ -164,6 +204,13 @@ def _layer_row(layer: LayerValue) -> tuple[str, ...]:
     return (
         layer.stack, str(layer.layer), _number(layer.alpha),
         _number(layer.nominal_standard_error), str(layer.matrices),
+    )  # fmt: skip
+
+
+def _experts_row(value: ExpertsValue) -> tuple[str, ...]:
+    return (
+        value.stack, str(value.layer), str(value.experts), str(value.sampled),
+        _number(value.alpha), _number(value.sampling_error),
     )  # fmt: skip
 
 

@@ -26,9 +26,7 @@ def write_adapter(folder, layers=(0, 1), rank=RANK, **config) -> dict[str, torch
     """An adapter under the names that PEFT saves; the dense updates by module."""
     generator = torch.Generator().manual_seed(1)
     tensors, updates = {}, {}
-    scale = config.get("lora_alpha", 16) / (
-        rank**0.5 if config.get("use_rslora") else rank
-    )
+    scale = config.get("lora_alpha", 16) / (rank**0.5 if config.get("use_rslora") else rank)
     for layer in layers:
         for module, (rows, columns) in {
             "self_attn.q_proj": (WIDTH, WIDTH), "mlp.up_proj": (INNER, WIDTH),
