@@ -44,6 +44,8 @@ class RemoteFile:
 
         Raises CorruptFile where the file is another one than was listed, else AnalyzerError.
         """
+        if start >= end:
+            return b""
         collected = bytearray()
 
         def attempt() -> bytes:
