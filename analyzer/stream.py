@@ -117,11 +117,10 @@ class Stream:
         read from it must then be forgotten. Raises AnalyzerError where a read fails.
         """
         waiting: deque[tuple[_Span, Future[bytes]]] = deque()
-        spans = [span for file in sorted(self._files) for span in self._spans(file)]
-        connections = max((self._source.file(span.file).connections for span in spans), default=1)
+        connections = max((self._source.file(file).connections for file in self._files), default=1)
         with ThreadPoolExecutor(connections, "reader") as pool:
             try:
-                for span in spans:
+                for span in self._spans():
                     while not self._buffer.fits(span.size):
                         if waiting:
                             yield from self._receive(*waiting.popleft())
@@ -137,21 +136,29 @@ class Stream:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _spans(self, file: str) -> Iterator[_Span]:
-        """The requests for a file: all of it, or the runs of pieces that touch each other."""
+    def _spans(self) -> Iterator[_Span]:
+        """The requests, smaller near both ends: the first and last units wait for few bytes."""
+        runs = [(file, *run) for file in sorted(self._files) for run in self._runs(file)]
+        total, done = sum(high - low for _, low, high in runs), 0
+        for file, low, high in runs:
+            while low < high:
+                size = min(self._size, max(SMALLEST_REQUEST, min(done, total - done) // 16))
+                span = _Span(file, low, min(low + size, high))
+                yield span
+                low, done = span.end, done + span.size
+
+    def _runs(self, file: str) -> list[tuple[int, int]]:
+        """What is read of a file: all of it, or the runs of pieces that touch each other."""
         entry = self._files[file]
         if entry.hash is not None:
-            runs = [(0, self._source.file(file).size)]
-        else:
-            runs = []
-            for target in entry.targets:
-                if runs and target.start <= runs[-1][1]:
-                    runs[-1] = runs[-1][0], max(runs[-1][1], target.end)
-                else:
-                    runs.append((target.start, target.end))
-        for low, high in runs:
-            for start in range(low, high, self._size):
-                yield _Span(file, start, min(start + self._size, high))
+            return [(0, self._source.file(file).size)]
+        runs: list[tuple[int, int]] = []
+        for target in entry.targets:
+            if runs and target.start <= runs[-1][1]:
+                runs[-1] = runs[-1][0], max(runs[-1][1], target.end)
+            else:
+                runs.append((target.start, target.end))
+        return runs
 
     def _receive(self, span: _Span, request: Future[bytes]) -> Iterator[Loaded | Checked]:
         data = request.result()
