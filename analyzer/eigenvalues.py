@@ -6,7 +6,7 @@ decomposition. Their absolute error is about eps · λ_max, so eigenvalues below
 `Spectrum.null_level` are noise; `solver="svd"` resolves those too, for its price.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -73,29 +73,59 @@ def eigenvalues(
     weights a power of two is divided out first and put back in float64, so that no square of a
     finite float32 weight overflows or vanishes.
     """
+    return batch_eigenvalues([weight], precision=precision, solver=solver, device=device)[0]
+
+
+def batch_eigenvalues(
+    weights: Sequence[torch.Tensor],
+    *,
+    precision: Precision = "float32",
+    solver: Solver = "gram",
+    device: torch.device | None = None,
+) -> list[Spectrum]:
+    """The spectra of weights of one shape, solved as a batch; see eigenvalues."""
     dtype = torch.float32 if precision == "float32" else torch.float64
-    matrix = weight.to(device or torch.device("cpu"))
-    if matrix.shape[0] > matrix.shape[1]:
-        matrix = matrix.T
-    if matrix.numel() == 0:
-        return Spectrum(np.empty(0), precision)
-    largest = max(abs(float(end)) for end in torch.aminmax(matrix))
-    if not np.isfinite(largest):
-        return _failed(matrix, precision, "not_finite")
-    exponent = _exponent(largest, dtype)
-    try:
-        with _full_float32(matrix.device):
-            solved = _solve(matrix, dtype, 2.0**-exponent, solver)
-    except LinAlgError:
-        return _failed(matrix, precision, "no_convergence")
+    spectra: dict[int, Spectrum] = {}
+    ready: dict[int, int] = {}
+    prepared: list[torch.Tensor] = []
+    for position, weight in enumerate(weights):
+        matrix = weight.to(device or torch.device("cpu"))
+        if matrix.shape[0] > matrix.shape[1]:
+            matrix = matrix.T
+        exponent = _exponent(matrix, dtype)
+        if exponent is None:
+            status: SpectrumStatus = "not_finite" if matrix.numel() else "ok"
+            spectra[position] = _without_values(matrix, precision, status)
+        else:
+            ready[position] = exponent
+            with _full_float32(matrix.device):
+                prepared.append(_prepared(matrix, dtype, 2.0**-exponent, solver))
+    for (position, exponent), solved in zip(ready.items(), _solve(prepared, solver), strict=True):
+        spectra[position] = _spectrum(solved, exponent, precision, weights[position])
+    return [spectra[position] for position in range(len(weights))]
+
+
+def _spectrum(
+    solved: torch.Tensor | None, exponent: int, precision: Precision, weight: torch.Tensor
+) -> Spectrum:
+    if solved is None:
+        return _without_values(weight, precision, "no_convergence")
     values = np.ldexp(np.maximum(solved.cpu().double().numpy(), 0.0), 2 * exponent)
     if not np.isfinite(values).all():
-        return _failed(matrix, precision, "not_finite")
+        return _without_values(weight, precision, "not_finite")
     return Spectrum(np.sort(values), precision)
 
 
-def _exponent(largest: float, dtype: torch.dtype) -> int:
-    """The power of two to divide out; 0 where squares neither overflow nor vanish anyway."""
+def _exponent(matrix: torch.Tensor, dtype: torch.dtype) -> int | None:
+    """The power of two to divide out; 0 where squares neither overflow nor vanish anyway.
+
+    None for a matrix without entries, or with one that is not finite.
+    """
+    if matrix.numel() == 0:
+        return None
+    largest = max(abs(float(end)) for end in torch.aminmax(matrix))
+    if not np.isfinite(largest):
+        return None
     exponent = int(np.frexp(largest)[1])
     if abs(exponent) <= _HARMLESS_EXPONENT:
         return 0
@@ -103,11 +133,30 @@ def _exponent(largest: float, dtype: torch.dtype) -> int:
     return max(-limit, min(exponent, limit))
 
 
-def _solve(matrix: torch.Tensor, dtype: torch.dtype, scale: float, solver: Solver) -> torch.Tensor:
+def _prepared(
+    matrix: torch.Tensor, dtype: torch.dtype, scale: float, solver: Solver
+) -> torch.Tensor:
+    return _scaled(matrix, dtype, scale) if solver == "svd" else _gram(matrix, dtype, scale)
+
+
+def _solve(prepared: list[torch.Tensor], solver: Solver) -> list[torch.Tensor | None]:
+    """Eigenvalues of each, at once where possible; None where the solver does not converge."""
+    if not prepared:
+        return []
+    try:
+        return list(_solved(prepared, solver))
+    except LinAlgError:
+        if len(prepared) == 1:
+            return [None]
+        return [found for one in prepared for found in _solve([one], solver)]
+
+
+def _solved(prepared: list[torch.Tensor], solver: Solver) -> torch.Tensor:
+    stacked = prepared[0][None] if len(prepared) == 1 else torch.stack(prepared)
     if solver == "svd":
-        singular: torch.Tensor = torch.linalg.svdvals(_scaled(matrix, dtype, scale))
+        singular: torch.Tensor = torch.linalg.svdvals(stacked)
         return singular.double().square()
-    solved: torch.Tensor = torch.linalg.eigvalsh(_gram(matrix, dtype, scale), UPLO="L")
+    solved: torch.Tensor = torch.linalg.eigvalsh(stacked, UPLO="L")
     return solved
 
 
@@ -132,8 +181,8 @@ def _scaled(matrix: torch.Tensor, dtype: torch.dtype, scale: float) -> torch.Ten
     return cast if scale == 1.0 else cast * scale
 
 
-def _failed(matrix: torch.Tensor, precision: Precision, status: SpectrumStatus) -> Spectrum:
-    return Spectrum(np.full(matrix.shape[0], np.nan), precision, status)
+def _without_values(matrix: torch.Tensor, precision: Precision, status: SpectrumStatus) -> Spectrum:
+    return Spectrum(np.full(min(matrix.shape), np.nan), precision, status)
 
 
 @contextmanager

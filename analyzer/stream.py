@@ -1,7 +1,7 @@
 """Read units ahead of the solver: bytes pass once, in order, within a bound.
 
 A file is either read `whole`, hashed as it passes and compared with its sha256 at the end, or only
-where its pieces lie. Requests of up to 32 MB run ahead on as many connections as the source likes.
+where its pieces lie. Requests run ahead on as many connections as the source likes.
 """
 
 import hashlib
@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 
 from analyzer.buffer import Buffer
 from analyzer.errors import CorruptFile
+from analyzer.requests import Request, Run, Target, requests, touching
 from analyzer.source import Source
 from analyzer.units import BASE, Unit
-
-LARGEST_REQUEST = 32_000_000
-SMALLEST_REQUEST = 1_000_000
 
 
 @dataclass(eq=False, slots=True)
@@ -40,48 +38,6 @@ class Checked:
     file: str
 
 
-@dataclass(eq=False, slots=True)
-class _Target:
-    """Where the bytes of one piece are collected."""
-
-    start: int
-    end: int
-    done: Callable[[NDArray[np.uint8]], Iterator[Loaded]]
-    content: NDArray[np.uint8] | None = None
-    missing: int = 0
-
-    def take(self, offset: int, data: bytes) -> int:
-        """Copy what belongs here from `data`, which lies at `offset` in the file; how much."""
-        if self.content is None:
-            self.missing = self.end - self.start
-            self.content = np.empty(self.missing, np.uint8)
-        low, high = max(offset, self.start), min(offset + len(data), self.end)
-        part = np.frombuffer(data, np.uint8)[low - offset : high - offset]
-        self.content[low - self.start : high - self.start] = part
-        self.missing -= high - low
-        return high - low
-
-    def finish(self) -> Iterator[Loaded]:
-        """What is complete with this piece, which lets go of its bytes."""
-        content, self.content = self.content, None
-        if content is not None:
-            yield from self.done(content)
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """One request, and whom its bytes are for."""
-
-    file: str
-    start: int
-    end: int
-    targets: tuple[_Target, ...]
-
-    @property
-    def size(self) -> int:
-        return self.end - self.start
-
-
 class Stream:
     """Units of one source, in the order of their bytes.
 
@@ -96,9 +52,8 @@ class Stream:
         self._source = source
         self._buffer = buffer
         self._hashes = {file: hashlib.sha256() for file in whole}
-        self._size = max(SMALLEST_REQUEST, min(LARGEST_REQUEST, buffer.limit // 16))
-        self._targets: defaultdict[str, list[_Target]] = defaultdict(list)
-        self._in_turn: list[tuple[str, _Target]] = []
+        self._targets: defaultdict[str, list[Target[Loaded]]] = defaultdict(list)
+        self._in_turn: list[tuple[str, Target[Loaded]]] = []
         for unit in units:
             self._collect(unit)
         for file in whole:
@@ -111,22 +66,20 @@ class Stream:
         Raises CorruptFile where a whole file is not what its commit names; the units that were
         read from it must then be forgotten. Raises AnalyzerError where a read fails.
         """
-        waiting: deque[tuple[_Span, Future[bytes]]] = deque()
-        spans = [span for file in self._files() for span in self._spans(file)]
-        for file, target in self._in_turn:
-            spans += self._cut(file, target.start, target.end, deque([target]))
-        connections = max((self._source.file(span.file).connections for span in spans), default=1)
+        waiting: deque[tuple[Request[Loaded], Future[bytes]]] = deque()
+        runs = list(self._runs())
+        connections = max((self._source.file(run.file).connections for run in runs), default=1)
         with ThreadPoolExecutor(connections, "reader") as pool:
             try:
-                for span in spans:
-                    while not self._buffer.fits(span.size):
+                for asked in requests(runs, self._buffer.limit // 16):
+                    while not self._buffer.fits(asked.size):
                         if waiting:
                             yield from self._receive(*waiting.popleft())
                         elif not self._buffer.wait():
                             break
-                    self._buffer.add(span.size)
-                    request = pool.submit(self._source.fetch, span.file, span.start, span.end)
-                    waiting.append((span, request))
+                    self._buffer.add(asked.size)
+                    answer = pool.submit(self._source.fetch, asked.file, asked.start, asked.end)
+                    waiting.append((asked, answer))
                     if len(waiting) > 2 * connections:
                         yield from self._receive(*waiting.popleft())
                 while waiting:
@@ -134,48 +87,30 @@ class Stream:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _files(self) -> list[str]:
-        return sorted(self._targets.keys() | self._hashes.keys())
+    def _runs(self) -> Iterator[Run[Loaded]]:
+        for file in sorted(self._targets.keys() | self._hashes.keys()):
+            if file in self._hashes:
+                targets = sorted(self._targets[file], key=lambda target: target.start)
+                yield Run(file, 0, self._source.file(file).size, targets)
+            else:
+                yield from touching(file, self._targets[file])
+        for file, target in self._in_turn:
+            yield Run(file, target.start, target.end, [target])
 
-    def _spans(self, file: str) -> Iterator[_Span]:
-        """The requests for a file: all of it, or the runs of pieces that touch each other."""
-        targets = deque(sorted(self._targets[file], key=lambda target: (target.start, target.end)))
-        runs: list[tuple[int, int]] = []
-        if file in self._hashes:
-            runs = [(0, self._source.file(file).size)]
-        else:
-            for target in targets:
-                if runs and target.start <= runs[-1][1]:
-                    runs[-1] = runs[-1][0], max(runs[-1][1], target.end)
-                else:
-                    runs.append((target.start, target.end))
-        for low, high in runs:
-            yield from self._cut(file, low, high, targets)
-
-    def _cut(self, file: str, low: int, high: int, targets: deque[_Target]) -> Iterator[_Span]:
-        """Requests for a run of bytes; takes from `targets`, by offset, those that lie in it."""
-        active: list[_Target] = []
-        for start in range(low, high, self._size):
-            end = min(start + self._size, high)
-            while targets and targets[0].start < end:
-                active.append(targets.popleft())
-            active = [target for target in active if target.end > start]
-            yield _Span(file, start, end, tuple(active))
-
-    def _receive(self, span: _Span, request: Future[bytes]) -> Iterator[Loaded | Checked]:
-        data = request.result()
-        whole = self._hashes.get(span.file)
+    def _receive(self, asked: Request[Loaded], answer: Future[bytes]) -> Iterator[Loaded | Checked]:
+        data = answer.result()
+        whole = self._hashes.get(asked.file)
         if whole is not None:
             whole.update(data)
         kept = 0
-        for target in span.targets:
-            kept += target.take(span.start, data)
+        for target in asked.targets:
+            kept += target.take(asked.start, data)
             if not target.missing:
                 yield from target.finish()
-        self._buffer.drop(span.size - kept)
-        if whole is not None and span.end == self._source.file(span.file).size:
-            self._check(span.file, whole.hexdigest())
-            yield Checked(span.file)
+        self._buffer.drop(asked.size - kept)
+        if whole is not None and asked.end == self._source.file(asked.file).size:
+            self._check(asked.file, whole.hexdigest())
+            yield Checked(asked.file)
 
     def _check(self, file: str, found: str) -> None:
         expected = self._source.sha256(file)
@@ -194,15 +129,15 @@ class Stream:
             if len(content) == len(unit.pieces):
                 yield self._loaded(unit, {name: content.pop(name) for name in unit.pieces})
 
+        in_turn = any(role.startswith(BASE) for role in unit.pieces)
         for role, piece in unit.pieces.items():
-            if piece.nbytes:
-                target = _Target(piece.start, piece.end, partial(done, role))
-                if any(BASE in name for name in unit.pieces):
-                    self._in_turn.append((piece.file, target))
-                else:
-                    self._targets[piece.file].append(target)
-            else:
+            target = Target(piece.start, piece.end, partial(done, role))
+            if not piece.nbytes:
                 content[role] = np.empty(0, np.uint8)
+            elif in_turn:
+                self._in_turn.append((piece.file, target))
+            else:
+                self._targets[piece.file].append(target)
 
     def _loaded(self, unit: Unit, content: dict[str, NDArray[np.uint8]]) -> Loaded:
         digest = hashlib.sha256()
@@ -224,4 +159,4 @@ class Stream:
                 )
             yield from ()
 
-        self._targets[file].append(_Target(start, end, done))
+        self._targets[file].append(Target(start, end, done))
