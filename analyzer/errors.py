@@ -11,6 +11,7 @@
     │   ├── MissingShard     the index names a file that is not there
     │   ├── UnsupportedFormat  quantised or pickled weights that cannot be read
     │   └── NothingToAnalyse no matrix of a transformer block among the tensors
+    ├── NotEnoughMemory      a matrix that does not fit in memory
     └── StoreError           the folder of kept spectra cannot be used
 
 Every message is one line that names the thing, the cause and the next step.
@@ -59,6 +60,10 @@ class UnsupportedFormat(BadModel):
 
 class NothingToAnalyse(BadModel):
     """No matrix of a transformer block is among the tensors."""
+
+
+class NotEnoughMemory(AnalyzerError):
+    """A matrix does not fit in memory."""
 
 
 class StoreError(AnalyzerError):

@@ -3,12 +3,14 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from analyzer.buffer import Buffer
+from analyzer.errors import NotEnoughMemory
 from analyzer.store import StoredSpectrum
 from analyzer.stream import Checked, Loaded
 
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
     from analyzer.solver import MatrixSolver, Solved
 
 Read = Loaded | Checked
+_TOO_MUCH = "what is read ahead of the solver does not fit in memory; set --memory to less"
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A batch that a worker solves."""
+
+    batch: tuple[Loaded, ...]
+    work: "Future[list[list[Solved]]]"
 
 
 class Pipeline:
@@ -25,10 +36,12 @@ class Pipeline:
         """Solve with `solver`; `buffer` is the one that bounds the stream."""
         self._solver = solver
         self._buffer = buffer
-        self._events: SimpleQueue[Read | BaseException | str | None] = SimpleQueue()
+        self._events: SimpleQueue[Read | BaseException | int | None] = SimpleQueue()
         self._pending: deque[Read] = deque()
-        self._running: dict[str, Future[list[Solved]]] = {}
+        self._running: dict[int, _Task] = {}
+        self._in_work: set[str] = set()
         self._twins: dict[str, list[StoredSpectrum]] = {}
+        self._started = 0
 
     def run(self, stream: Iterable[Read]) -> Iterator["Solved | Checked"]:
         """The spectrum of each matrix as it is solved; a checked file after all that lies in it.
@@ -46,11 +59,13 @@ class Pipeline:
                     event = self._events.get()
                     if event is None:
                         reading = False
-                    elif isinstance(event, str):
+                    elif isinstance(event, int):
                         yield from self._returned(event)
                     elif isinstance(event, BaseException):
-                        for twin in list(self._running):
-                            yield from self._returned(twin)
+                        for number in list(self._running):
+                            yield from self._returned(number)
+                        if isinstance(event, MemoryError):
+                            raise NotEnoughMemory(_TOO_MUCH) from event
                         raise event
                     else:
                         self._pending.append(event)
@@ -77,30 +92,56 @@ class Pipeline:
             if twin in self._twins:
                 item.give_back()
                 yield from self._solver.as_twin(item.unit, self._twins[twin])
-            elif self._solver.is_small(item):
-                self._running[twin] = work = pool.submit(self._solver.unit, item)
-                work.add_done_callback(partial(self._announce, twin))
+                continue
+            batch = self._batch(item)
+            if self._solver.is_small(item):
+                self._start(batch, pool)
             else:
-                yield from self._finish(twin, self._solver.unit(item))
+                yield from self._finish(batch, self._solver.batch(batch))
 
     def _may_start(self, item: Read) -> bool:
         """Small units run up to a number, unless a twin runs; all else waits for them."""
         if isinstance(item, Loaded) and self._solver.is_small(item):
             full = len(self._running) >= 2 * self._solver.side_by_side
-            return not full and _twin(item) not in self._running
+            return not full and _twin(item) not in self._in_work
         return not self._running
 
-    def _returned(self, twin: str) -> Iterator["Solved"]:
-        work = self._running.pop(twin, None)
-        if work is not None:
-            yield from self._finish(twin, work.result())
+    def _batch(self, first: Loaded) -> tuple[Loaded, ...]:
+        """A unit with those behind it that the solver takes in one batch with it."""
+        batch, twins = [first], {_twin(first)}
+        while self._pending:
+            item = self._pending[0]
+            if isinstance(item, Checked) or not self._solver.takes_together([*batch, item]):
+                break
+            twin = _twin(item)
+            if twin in twins or twin in self._twins or twin in self._in_work:
+                break
+            self._pending.popleft()
+            batch.append(item)
+            twins.add(twin)
+        return tuple(batch)
 
-    def _announce(self, twin: str, _: object) -> None:
-        self._events.put(twin)
+    def _start(self, batch: tuple[Loaded, ...], pool: ThreadPoolExecutor) -> None:
+        self._started += 1
+        self._in_work |= {_twin(item) for item in batch}
+        work = pool.submit(self._solver.batch, batch)
+        self._running[self._started] = _Task(batch, work)
+        work.add_done_callback(partial(self._announce, self._started))
 
-    def _finish(self, twin: str, found: list["Solved"]) -> list["Solved"]:
-        self._twins[twin] = [solved.stored for solved in found]
-        return found
+    def _announce(self, number: int, _: object) -> None:
+        self._events.put(number)
+
+    def _returned(self, number: int) -> Iterator["Solved"]:
+        task = self._running.pop(number, None)
+        if task is not None:
+            yield from self._finish(task.batch, task.work.result())
+
+    def _finish(self, batch: tuple[Loaded, ...], found: list[list["Solved"]]) -> Iterator["Solved"]:
+        for item, solved in zip(batch, found, strict=True):
+            twin = _twin(item)
+            self._in_work.discard(twin)
+            self._twins[twin] = [one.stored for one in solved]
+            yield from solved
 
 
 def _twin(loaded: Loaded) -> str:

@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 
 from analyzer.decode import weight_of
-from analyzer.eigenvalues import choose_device, cut, eigenvalues
+from analyzer.eigenvalues import batch_eigenvalues, choose_device, cut
+from analyzer.errors import NotEnoughMemory
 from analyzer.outline import Matrix
 from analyzer.spectrum import Precision, Solver, Spectrum
 from analyzer.store import StoredSpectrum
@@ -18,6 +19,9 @@ from analyzer.units import Unit
 
 SMALL = 4_194_304
 """Elements up to which a matrix is too small to keep several threads busy (2048 × 2048)."""
+
+BATCH = 67_108_864
+"""Elements of expert weights that a CUDA device solves as one batch, at most."""
 
 BYTES_PER_WORKER = 64_000_000
 """What solving one small matrix takes beside its stored bytes, at most."""
@@ -70,23 +74,54 @@ class MatrixSolver:
         """
         return self._device.type == "cpu" and loaded.unit.elements <= SMALL
 
-    def unit(self, loaded: Loaded) -> list[Solved]:
-        """All matrices of a unit, whose bytes are given back."""
-        found: list[Solved] = []
-        weight: torch.Tensor | None = None
+    def takes_together(self, units: Sequence[Loaded]) -> bool:
+        """Whether units are experts of one 3-D tensor, few enough to be solved as one batch."""
+        first, last = units[0].unit.matrices[0], units[-1].unit.matrices[0]
+        most = SMALL if self._device.type == "cpu" else BATCH
+        return (
+            last.view.expert is not None
+            and (first.file, first.tensor) == (last.file, last.tensor)
+            and sum(loaded.unit.elements for loaded in units) <= most
+        )
+
+    def batch(self, units: Sequence[Loaded]) -> list[list[Solved]]:
+        """All matrices of each unit, whose bytes are given back; equal shapes are solved at once.
+
+        Raises NotEnoughMemory.
+        """
+        sizes = [loaded.unit.matrices for loaded in units]
         try:
+            return self._batch(units)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not _is_out_of_memory(error):
+                raise
+            raise NotEnoughMemory(_too_large([m for group in sizes for m in group])) from error
+        finally:
+            for loaded in units:
+                loaded.give_back()
+
+    def _batch(self, units: Sequence[Loaded]) -> list[list[Solved]]:
+        found: dict[str, Solved] = {}
+        waiting: dict[tuple[int, ...], list[tuple[Matrix, str, torch.Tensor]]] = {}
+        for loaded in units:
+            weight: torch.Tensor | None = None
             for matrix in loaded.unit.matrices:
                 kept = self._kept(matrix, loaded.sha256)
                 if kept is None:
                     weight = weight_of(loaded) if weight is None else weight
-                    spectrum = self._spectrum(cut(weight, matrix.view))
-                    stored = StoredSpectrum(spectrum, loaded.sha256)
-                    found.append(Solved(matrix, stored, "solver"))
+                    part = cut(weight, matrix.view)
+                    waiting.setdefault(matrix.shape, []).append((matrix, loaded.sha256, part))
                 else:
-                    found.append(Solved(matrix, kept, "store"))
-        finally:
-            loaded.give_back()
-        return found
+                    found[matrix.name] = Solved(matrix, kept, "store")
+        while waiting:
+            _, group = waiting.popitem()
+            matrices, digests, parts = zip(*group, strict=True)
+            del group
+            for matrix, digest, spectrum in zip(
+                matrices, digests, self._spectra(list(parts)), strict=True
+            ):
+                found[matrix.name] = Solved(matrix, StoredSpectrum(spectrum, digest), "solver")
+        return [[found[matrix.name] for matrix in loaded.unit.matrices] for loaded in units]
 
     def as_twin(self, unit: Unit, spectra: Sequence[StoredSpectrum]) -> list[Solved]:
         """All matrices of a unit with the spectra of one that has the same bytes."""
@@ -105,7 +140,20 @@ class MatrixSolver:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(self.threads)
 
-    def _spectrum(self, matrix: torch.Tensor) -> Spectrum:
-        return eigenvalues(
-            matrix, precision=self._precision, solver=self._solver, device=self._device
+    def _spectra(self, matrices: Sequence[torch.Tensor]) -> list[Spectrum]:
+        return batch_eigenvalues(
+            matrices, precision=self._precision, solver=self._solver, device=self._device
         )
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "allocate" in str(error)
+
+
+def _too_large(matrices: Sequence[Matrix]) -> str:
+    largest = max(matrices, key=lambda matrix: matrix.shape[0] * matrix.shape[1])
+    rows, columns = largest.shape
+    return (
+        f"{largest.name} ({rows} × {columns}) does not fit in memory; it needs about "
+        f"{12 * rows * columns / 1e9:.1f} GB, so choose other modules or a larger machine"
+    )

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from analyzer import solver
 from analyzer.api import analyze
-from analyzer.errors import InvalidOption
+from analyzer.errors import InvalidOption, NotEnoughMemory
 from tests.families import save_family
 
 
@@ -89,9 +89,9 @@ def test_equal_tensors_are_solved_once(tmp_path, monkeypatch, width):
     names = [f"model.layers.{n}.self_attn.{m}_proj.weight" for n in range(2) for m in "qk"]
     save_file({name: same.clone() for name in names}, tmp_path / "model.safetensors")
     solved = []
-    original = solver.eigenvalues
+    original = solver.batch_eigenvalues
     monkeypatch.setattr(
-        solver, "eigenvalues", lambda *a, **k: solved.append(1) or original(*a, **k)
+        solver, "batch_eigenvalues", lambda w, **k: solved.extend(w) or original(w, **k)
     )
     found = analyze(tmp_path)
     assert len(solved) == found.provenance.spectra_solved == 1
@@ -108,3 +108,38 @@ def test_a_tied_head_is_solved_once(tmp_path, monkeypatch):
     found = analyze(tmp_path, scope="all")
     assert found.provenance.spectra_solved == 15
     assert found.provenance.spectra_reused == 1
+
+
+def test_fused_experts_are_solved_in_batches(tmp_path, monkeypatch):
+    save_family("gpt_oss", tmp_path)
+    batches = []
+    original = solver.batch_eigenvalues
+    monkeypatch.setattr(
+        solver, "batch_eigenvalues", lambda w, **k: batches.append(len(w)) or original(w, **k)
+    )
+    found = analyze(tmp_path)
+    # Per layer: three down projections at once, and the gates and ups of three experts.
+    assert max(batches) >= 6
+    alone = analyze(tmp_path, experts_per_layer=1)
+    by_name = {matrix.name: matrix for matrix in found.matrices}
+    assert all(by_name[m.name].fits == m.fits for m in alone.matrices)
+
+
+def test_copied_experts_are_solved_once(tmp_path):
+    """As in a mixture that was made from a dense model."""
+    expert = torch.randn(16, 24)
+    tensors = {"model.layers.0.mlp.experts.down_proj": expert.expand(6, 16, 24).contiguous()}
+    tensors |= {"model.layers.0.self_attn.q_proj.weight": torch.randn(24, 24)}
+    save_file(tensors, tmp_path / "model.safetensors")
+    assert analyze(tmp_path).provenance.spectra_solved == 2
+
+
+def test_what_does_not_fit_in_memory_is_named(tmp_path, monkeypatch):
+    save_family("llama", tmp_path)
+
+    def refuse(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(solver, "batch_eigenvalues", refuse)
+    with pytest.raises(NotEnoughMemory, match=r"_proj.weight \(\d+ × \d+\) does not fit"):
+        analyze(tmp_path)
