@@ -1,11 +1,13 @@
 """Weights to eigenvalues to power-law exponents: the spectra of a model, layer by layer.
 
 api: the calls that most users need (also as tailora.outline and tailora.analyze)
-source, local, header, architecture: where weights come from, and what files say of them
-naming, fused, packing, scan, outline, selection: which tensors are matrices of which layer
-dequantize: quantised weights in float32
-solver, eigenvalues: read, and solve exactly; the only modules that import torch
-spectrum, tails, aspect, measures: estimators of alpha, shape correction, scalar measures
-analyze, report, store: the loop, its result, and what is kept
-errors, version: the exception tree, the installed version
+source, weightfile, local, checkpoint, header, architecture, strict_json: files, and what they say
+hub/: the same from the Hugging Face Hub, strictly and without keeping anything
+naming, fused, packing/, scan, outline, selection, experts: which tensors are matrices of which layer
+adapter, difference, series: LoRA updates, changes from a base, several checkpoints
+units, requests, buffer, stream, pipeline: reading ahead of the solver within a bound
+decode, dequantize, eigenvalues, solver: weights and their eigenvalues; all that imports torch
+spectrum, tails, aspect, measures, estimate: estimators of alpha, shape correction, costs
+analyze, options, run, report, store: the loop, its result, and what is kept
+errors, text, version: the exception tree, names in messages, the installed version
 """
