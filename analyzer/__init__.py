@@ -3,7 +3,7 @@
 api: the calls that most users need (also as tailora.outline and tailora.analyze)
 source, weightfile, local, checkpoint, header, architecture, strict_json: files, and what they say
 hub/: the same from the Hugging Face Hub, strictly and without keeping anything
-naming, fused, packing/, scan, outline, selection, experts: which tensors are matrices of which layer
+naming, fused, packing/, scan, outline, selection, experts: what is a matrix of which layer
 adapter, difference, series: LoRA updates, changes from a base, several checkpoints
 units, requests, buffer, stream, pipeline: reading ahead of the solver within a bound
 decode, dequantize, eigenvalues, solver: weights and their eigenvalues; all that imports torch

@@ -31,7 +31,9 @@ def outline(source: Source) -> Outline:
     tensors = _tensors(source)
     if is_adapter(tensors):
         return adapter_outline(source, tensors)
-    packed = find_packed(Checkpoint(tensors, architecture, source.read_bytes))
+    checkpoint = Checkpoint(tensors, architecture, source.read_bytes)
+    source.read_ahead(checkpoint.facts())
+    packed = find_packed(checkpoint)
     stacks = _stacks(tensors, packed, architecture)
     scan = _Scan(tensors, packed, stacks, architecture)
     matrices = [matrix for file, info in tensors.values() for matrix in scan.stored(file, info)]

@@ -106,7 +106,7 @@ class Transport:
                     self._check(url, response)
                     yield Answer(response, passed)
                     return
-                passed = passed or _lower(response.headers)
+                passed |= _lower(response.headers)
                 url = self._next(url, target)
             finally:
                 response.close()

@@ -1,5 +1,6 @@
 """The tensors and the config of a checkpoint, as the formats look at them."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from analyzer.outline import Location, Packing
 MAX_SMALL_BYTES = 65_536
 MAX_SCHEMES = 256
 SCALES = ("_scale_inv", "_scale")
+_FACT = re.compile(r"\.quant_state\.|\.weight_format$|\.weight_shape$")
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 Parameters = dict[str, int | float | str | bool | tuple[int, ...] | None]
@@ -64,6 +66,14 @@ class Checkpoint:
         if name not in self.tensors:
             raise CannotUnpack(f"{name} is missing")
         return self.tensors[name][1]
+
+    def facts(self) -> list[tuple[str, int, int]]:
+        """Where the small tensors lie whose bytes a format may ask for."""
+        return [
+            (file, info.start, info.end)
+            for name, (file, info) in self.tensors.items()
+            if _FACT.search(name) and info.nbytes <= MAX_SMALL_BYTES
+        ]
 
     def content(self, name: str) -> bytes:
         """The bytes of a small tensor. Raises UnreadableFile where it is not small."""

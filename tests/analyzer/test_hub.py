@@ -1,8 +1,11 @@
 """Reading from the Hub: the same numbers as from a folder, few bytes, and no trust."""
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from allocator.planner import plan
 from analyzer.analyze import analyze
@@ -11,6 +14,7 @@ from analyzer.errors import (
     CorruptFile,
     HubUnavailable,
     ModelNotFound,
+    UnreadableFile,
     UnsupportedFormat,
 )
 from analyzer.hub.open import open_hub
@@ -334,3 +338,34 @@ def digest_of_folder(folder) -> tuple[str, ...]:
 
     files = folder.glob("*.safetensors")
     return tuple(sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files))
+
+
+def test_a_quantised_model_from_the_hub(hub, connect, tmp_path, store):
+    """What describes a packing is read early, and compared when the file is checked."""
+    import bitsandbytes.functional as bnb
+
+    tensors = {}
+    for layer in range(3):
+        weight = torch.randn(64, 64)
+        packed, state = bnb.quantize_4bit(weight, blocksize=64, quant_type="nf4")
+        name = f"model.layers.{layer}.self_attn.q_proj.weight"
+        tensors[name] = packed
+        tensors |= {f"{name}.{k}": v for k, v in state.as_dict(packed=True).items()}
+    folder = tmp_path / "nf4"
+    folder.mkdir()
+    save_file(tensors, folder / "model.safetensors")
+    config = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
+    hub.add("org/nf4", folder)
+    found = run(connect("org/nf4"), store, ranged=False)
+    assert found.provenance.verified
+    assert alphas(found) == alphas(run(open_source(str(folder)), FolderStore(tmp_path / "s")))
+    facts = open_source(str(folder)).tensors("model.safetensors")
+    state = next(info for info in facts if "quant_state" in info.name)
+    store.clear()
+    # Read once with the header, once as a fact, once with the whole file: the fact is wrong.
+    hub.faults[:] = [Fault(actions.flip(state.start + 30), path="^/cdn", skip=1, times=1)]
+    with pytest.raises((CorruptFile, UnreadableFile, UnsupportedFormat)):
+        run(connect("org/nf4"), store, ranged=False)
+    assert hub.faults[0].fired == 1
+    assert kept(store) == []
