@@ -154,6 +154,8 @@ def _private(token: str | None) -> str:
 def _entries(page: Any) -> Iterator[Entry]:
     """The files of a page of the listing; what has another form is left out."""
     for item in page if isinstance(page, list) else []:
+        if not isinstance(item, dict):
+            continue
         path, size = item.get("path"), item.get("size")
         if item.get("type") != "file" or not isinstance(path, str) or type(size) is not int:
             continue
