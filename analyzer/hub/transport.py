@@ -20,7 +20,6 @@ from analyzer.version import tailora_version
 
 REDIRECTS = {301, 302, 303, 307, 308}
 MOST_REDIRECTS = 5
-BLOCK = 1 << 16
 LEAST_SPEED = 64_000
 SLOW_SECONDS = 30.0
 
@@ -51,7 +50,7 @@ class Answer:
         total = since = 0
         deadline = started + 60.0 + most / 1e6
         try:
-            for block in self._response.iter_raw(BLOCK):
+            for block in self._response.iter_raw():  # as it comes: a drip must not fill a block first
                 total += len(block)
                 since += len(block)
                 if total > most:

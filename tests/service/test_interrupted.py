@@ -4,7 +4,9 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,18 @@ HEADERS = 6
 STOPPED = "interrupted; what was solved is kept, run again to continue"
 
 
-def start(*arguments, **environment) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def start(*arguments, **environment) -> Iterator[subprocess.Popen[str]]:
+    """A process that is gone at the end, whatever happened."""
+    process = subprocess.Popen(
         command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=variables(**environment),
     )  # fmt: skip
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(condition, process: subprocess.Popen[str]) -> None:
@@ -102,7 +111,7 @@ def test_ctrl_c_while_the_hub_is_stuck(online, tmp_path, case):
         time.sleep(0.3)
         pressed = time.monotonic()
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=20)
     took = time.monotonic() - pressed
     print(f"{case}: {took:.2f} s")
     assert process.returncode == 130, errors
