@@ -132,7 +132,9 @@ def test_a_long_wait_ends_the_run(online, tmp_path, path, skip):
     assert len(asked) == len(set(asked)), "nobody asks again"
 
 
-@pytest.mark.parametrize("wait", ["Fri, 31 Dec 9999 23:59:59 -1200", "99999999999999999999", "soon"])
+@pytest.mark.parametrize(
+    "wait", ["Fri, 31 Dec 9999 23:59:59 -1200", "99999999999999999999", "soon"]
+)
 def test_odd_waits(online, wait):
     fault = online.spoil(actions.status(429, Retry_After=wait), "/revision/")
     fails(*INSPECT, code=3, message="answers 429", before=QUICK, **online.environment)

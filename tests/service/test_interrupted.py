@@ -64,7 +64,7 @@ def killed(model: str, store: Path, environment: dict[str, str], seed: int) -> l
 def continued(model: str, store: Path, environment: dict[str, str], seed: int):
     """Where the kills struck, what the next run solved and reused, and the plan then."""
     counts = killed(model, store, environment, seed)
-    words = (model, "--cache", store)
+    words = (model, "--verified", "--cache", store)
     found = document("analyze", *words, **environment)["provenance"]
     return counts, found, document("plan", *words, *BUDGET, **environment)
 
