@@ -199,13 +199,17 @@ class Run:
 
     def _checked(self, file: str) -> None:
         """A file is what its commit names: keep for good what came from it."""
+        whole = []
         for name, (key, result, open_files) in list(self._unchecked.items()):
             open_files.discard(file)
             if not open_files:
                 self._store.confirm(key)
-                for estimator, found in result.fits.items():
-                    self._store.put_fit(key, estimator, found)
+                whole.append((key, result))
                 del self._unchecked[name]
+        # Last, so that a run killed meanwhile leaves no file confirmed in part.
+        for key, result in whole:
+            for estimator, found in result.fits.items():
+                self._store.put_fit(key, estimator, found)
 
     def _result(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> MatrixResult:
         return self._measured(matrix, key, stored, self._fits(key, stored.spectrum, keep=True))

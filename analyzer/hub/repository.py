@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from analyzer import strict_json
 from analyzer.errors import AccessDenied, AnalyzerError, CorruptFile, HubUnavailable, ModelNotFound
 from analyzer.hub.retry import Transient, persist
-from analyzer.hub.transport import Refused, Transport
+from analyzer.hub.transport import Refused, Transport, joined
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_METADATA = 32_000_000
@@ -65,10 +65,10 @@ class Repository:
 
     def listing(self) -> dict[str, Entry]:
         """The files at the repository's root, by name."""
-        url: str | None = f"{self._base}/tree/{self.commit}"
+        url = f"{self._base}/tree/{self.commit}"
         found: dict[str, Entry] = {}
         visited: set[str] = set()
-        while url is not None:
+        while True:
             if url in visited or len(visited) >= MAX_PAGES:
                 raise HubUnavailable(f"{self.name}: the Hub's listing has no end; run again later")
             visited.add(url)
@@ -76,10 +76,12 @@ class Repository:
             for entry in _entries(page):
                 found[entry.path] = entry
             following = _NEXT.search(link)
-            url = urljoin(url, following.group(1)) if following else None
-            if url is not None and not self.transport.settings.is_endpoint(url):
+            if following is None:
+                return found
+            next_page = joined(url, following.group(1))
+            if next_page is None or not self.transport.settings.is_endpoint(next_page):
                 raise HubUnavailable(f"{self.name}: the Hub's listing leads elsewhere")
-        return found
+            url = next_page
 
     def url(self, path: str) -> str:
         """Where a file's bytes are asked for."""
@@ -95,7 +97,7 @@ class Repository:
 
     def explain(self, refused: Refused) -> AnalyzerError:
         """A final answer in words that say what to do."""
-        name, web = self.name, f"{self.transport.settings.endpoint}/{self.name}"
+        name, web = self.name, f"{self.transport.settings.shown}/{self.name}"
         token = self.transport.settings.token
         if refused.code == "GatedRepo":
             then = (
@@ -154,6 +156,8 @@ def _private(token: str | None) -> str:
 def _entries(page: Any) -> Iterator[Entry]:
     """The files of a page of the listing; what has another form is left out."""
     for item in page if isinstance(page, list) else []:
+        if not isinstance(item, dict):
+            continue
         path, size = item.get("path"), item.get("size")
         if item.get("type") != "file" or not isinstance(path, str) or type(size) is not int:
             continue

@@ -61,10 +61,10 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     if value.isdecimal() and value.isascii():
         return float(value[:12])
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
+        date = parsedate_to_datetime(value).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (date.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 def _rate_limit_reset(header: str) -> float | None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from analyzer.errors import AccessDenied
+
 CDN_HOSTS = ("hf.co", "huggingface.co")
 """Domains that the Hub's own download links lead to."""
 
@@ -23,16 +25,31 @@ class HubSettings:
 
     @classmethod
     def from_environment(cls) -> "HubSettings":
-        """What `HF_ENDPOINT`, `HF_TOKEN` (or `hf auth login`), `HF_HOME` … say."""
+        """What `HF_ENDPOINT`, `HF_TOKEN` (or `hf auth login`), `HF_HOME` … say.
+
+        Raises AccessDenied where the token cannot be one.
+        """
         from huggingface_hub import constants, get_token
 
+        token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+        if token and not (token.isascii() and token.isprintable()):
+            raise AccessDenied(
+                "the token (HF_TOKEN, or the one of `hf auth login`) holds characters that no "
+                "token has; copy it again from your account's settings"
+            )
         return cls(
             endpoint=constants.ENDPOINT,
             cache=Path(constants.HF_HUB_CACHE),
-            token=None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token(),
+            token=token,
             offline=constants.HF_HUB_OFFLINE,
             timeout=float(constants.HF_HUB_DOWNLOAD_TIMEOUT),
         )
+
+    @property
+    def shown(self) -> str:
+        """The endpoint as messages show it: without a user's name and password."""
+        own = urlsplit(self.endpoint)
+        return own._replace(netloc=own.netloc.rpartition("@")[2]).geturl()
 
     def is_endpoint(self, url: str) -> bool:
         """Whether a URL belongs to the endpoint itself, the only one that is shown the token."""

@@ -20,7 +20,6 @@ from analyzer.version import tailora_version
 
 REDIRECTS = {301, 302, 303, 307, 308}
 MOST_REDIRECTS = 5
-BLOCK = 1 << 16
 LEAST_SPEED = 64_000
 SLOW_SECONDS = 30.0
 
@@ -30,7 +29,7 @@ class Refused(Exception):
 
     def __init__(self, status: int, code: str, host: str) -> None:
         """`code` is the Hub's X-Error-Code, empty where it sends none."""
-        super().__init__(f"{host} answers {status} {code}".rstrip())
+        super().__init__(f"{host} answers {status or ''} {code}".replace("  ", " ").rstrip())
         self.status = status
         self.code = code
 
@@ -51,7 +50,9 @@ class Answer:
         total = since = 0
         deadline = started + 60.0 + most / 1e6
         try:
-            for block in self._response.iter_raw(BLOCK):
+            for (
+                block
+            ) in self._response.iter_raw():  # as it comes: a drip must not fill a block first
                 total += len(block)
                 since += len(block)
                 if total > most:
@@ -129,9 +130,9 @@ class Transport:
         return response
 
     def _next(self, url: str, target: str) -> str:
-        found = urljoin(url, target)
-        if not self.settings.may_follow(found):
-            host = (urlsplit(found).hostname or "nowhere")[:100]
+        found = joined(url, target)
+        if found is None or not self.settings.may_follow(found):
+            host = ((found and urlsplit(found).hostname) or "nowhere")[:100]
             raise Refused(0, f"with a redirect to {host}, which is not the Hub's", _host(url))
         return found
 
@@ -146,12 +147,21 @@ class Transport:
         raise Refused(status, response.headers.get("x-error-code", "")[:64], _host(url))
 
 
+def joined(url: str, target: str) -> str | None:
+    """The absolute form of `target`, as found at `url`; None where it is no address."""
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        return None
+
+
 def _lower(headers: httpx2.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc
+    """Host and port, without the password that an endpoint may carry."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _reason(error: Exception) -> str:

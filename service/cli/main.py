@@ -47,6 +47,9 @@ def _options(
 def main() -> None:
     """Run the command; an expected error becomes one line on stderr and an exit code."""
     from service.cli.failures import EXPECTED, INTERRUPTED, exit_code
+    from service.cli.interrupt import end_soon_on_interrupt, leave
+
+    end_soon_on_interrupt()
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -55,7 +58,7 @@ def main() -> None:
         app()
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            typer.echo("interrupted; what was solved is kept, run again to continue", err=True)
+            leave(INTERRUPTED)
         raise
     except EXPECTED as error:
         if os.environ.get("TAILORA_DEBUG"):

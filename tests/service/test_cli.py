@@ -1,7 +1,6 @@
 """The command as a user runs it: real processes, real weights."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,28 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.families import save_family
-
-TAILORA = [sys.executable, "-m", "service.cli"]
-
-
-def run(*arguments, code: int = 0, **environment) -> subprocess.CompletedProcess[str]:
-    found = subprocess.run(
-        [*TAILORA, *map(str, arguments)], capture_output=True, text=True, timeout=300,
-        env={**os.environ, "NO_COLOR": "1", **environment},
-    )  # fmt: skip
-    assert found.returncode == code, found.stdout + found.stderr
-    return found
-
-
-def fails(*arguments, code: int, message: str) -> None:
-    """One line on stderr that says what to do, nothing on stdout, no traceback."""
-    found = run(*arguments, code=code)
-    lines = found.stderr.strip().splitlines()
-    assert lines[-1].startswith("error: ")
-    assert message in lines[-1]
-    assert len(lines) == 1
-    assert found.stdout == ""
-    assert "Traceback" not in found.stderr
+from tests.service.command import TAILORA, fails, run
 
 
 @pytest.fixture(scope="module")
