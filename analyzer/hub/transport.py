@@ -50,9 +50,8 @@ class Answer:
         total = since = 0
         deadline = started + 60.0 + most / 1e6
         try:
-            for (
-                block
-            ) in self._response.iter_raw():  # as it comes: a drip must not fill a block first
+            # As it comes: a drip must not have to fill a block first.
+            for block in self._response.iter_raw():
                 total += len(block)
                 since += len(block)
                 if total > most:
