@@ -24,7 +24,7 @@ class Target(Generic[Done]):
     content: NDArray[np.uint8] | None = None
     missing: int = 0
 
-    def take(self, offset: int, data: bytes) -> int:
+    def take(self, offset: int, data: bytes | bytearray) -> int:
         """Copy what belongs here from `data`, which lies at `offset` in the file; how much."""
         if self.content is None:
             self.missing = self.end - self.start

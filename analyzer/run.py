@@ -56,7 +56,7 @@ class Run:
             else:
                 self._reused += 1
                 yield matrix, self._result(matrix, *kept)
-        whole = self._to_check(missing)
+        whole = self._to_check(matrices, missing)
         unread = []
         for matrix in missing:
             found = None if self._files(matrix) & whole else self._kept(matrix, checked=False)
@@ -97,18 +97,21 @@ class Run:
     def _files(self, matrix: Matrix) -> set[str]:
         return {location.file for location in locations(matrix).values()}
 
-    def _to_check(self, missing: Sequence[Matrix]) -> set[str]:
-        """The files to read whole: not checked yet, and wanted whole or for the most part."""
-        wanted: dict[str, int] = {}
-        for matrix in missing:
-            for file in self._files(matrix):
-                wanted[file] = wanted.get(file, 0) + (matrix.bytes if file == matrix.file else 0)
+    def _to_check(self, wanted: Sequence[Matrix], missing: Sequence[Matrix]) -> set[str]:
+        """The files to read whole: something in them is missing, and most of them is wanted.
+
+        What is wanted counts, not what is missing, so that a run goes on as it began.
+        """
+        sizes: dict[str, int] = {}
+        for matrix in wanted:
+            sizes[matrix.file] = sizes.get(matrix.file, 0) + matrix.bytes
+        if any(matrix.packing and matrix.packing.base for matrix in missing):
+            return set()
         return {
             file
-            for file, size in wanted.items()
+            for file in {file for matrix in missing for file in self._files(matrix)}
             if not self._source.file(file).trusted
-            and self._options.reads_whole(size / self._source.file(file).size)
-            and not any(matrix.packing and matrix.packing.base for matrix in missing)
+            and self._options.reads_whole(sizes.get(file, 0) / self._source.file(file).size)
         }
 
     def _key(self, matrix: Matrix, precision: Precision) -> SpectrumKey:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock
+from typing import TypeVar
 
 from analyzer.architecture import MAX_CONFIG_BYTES, Architecture, read_json
 from analyzer.checkpoint import CONFIG, INDEX
@@ -20,6 +21,8 @@ MAX_HUB_ID = 96
 MAX_REVISION = 200
 HEADER_GUESS = 32_768
 
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
 Seen = tuple[int, int, str]
 """(start, end, sha256) of bytes that were used before the file was checked."""
 
@@ -55,7 +58,7 @@ class Source:
                 self._indexed[file].add(tensor)
         self._headers: dict[str, tuple[TensorInfo, ...]] = {}
         self._seen: dict[str, list[Seen]] = {file: [] for file in files}
-        self._ahead: dict[tuple[str, int, int], bytes] = {}
+        self._ahead: dict[tuple[str, int, int], bytes | bytearray] = {}
         self._lock = Lock()
         self.bytes_read: dict[str, int] = {}
 
@@ -86,9 +89,8 @@ class Source:
             waiting = [name for name in self.files if name not in self._headers]
             connections = self._files[file].connections
             if connections > 1 and len(waiting) > 1:
-                with ThreadPoolExecutor(connections, "headers") as pool:
-                    for name, header in zip(waiting, pool.map(self._header, waiting), strict=True):
-                        self._headers[name] = header
+                found = self._at_once(connections, self._header, waiting)
+                self._headers.update(zip(waiting, found, strict=True))
             else:
                 self._headers[file] = self._header(file)
         return self._headers[file]
@@ -101,17 +103,17 @@ class Source:
         content = self._ahead.pop((file, start, end), None) or self.fetch(file, start, end)
         with self._lock:
             self._seen[file].append((start, end, hashlib.sha256(content).hexdigest()))
-        return content
+        return bytes(content)
 
     def read_ahead(self, ranges: Sequence[tuple[str, int, int]]) -> None:
         """Fetch small ranges at once, so that `read_bytes` has them; only where that pays."""
         remote = [asked for asked in ranges if self._files[asked[0]].connections > 1]
         if remote:
-            with ThreadPoolExecutor(self._files[remote[0][0]].connections, "facts") as pool:
-                found = pool.map(lambda asked: self.fetch(*asked), remote)
-                self._ahead.update(zip(remote, found, strict=True))
+            connections = self._files[remote[0][0]].connections
+            found = self._at_once(connections, lambda asked: self.fetch(*asked), remote)
+            self._ahead.update(zip(remote, found, strict=True))
 
-    def fetch(self, file: str, start: int, end: int) -> bytes:
+    def fetch(self, file: str, start: int, end: int) -> bytes | bytearray:
         """The bytes of a file from `start` up to `end`, counted by where they come from."""
         weights = self._files[file]
         content = weights.read(start, end)
@@ -123,6 +125,17 @@ class Source:
     def seen(self, file: str) -> tuple[Seen, ...]:
         """What `read_bytes` returned so far."""
         return tuple(self._seen[file])
+
+    def _at_once(
+        self, connections: int, read: Callable[[Asked], Found], asked: Sequence[Asked]
+    ) -> list[Found]:
+        """The results of several reads; where one fails, the others end soon."""
+        with ThreadPoolExecutor(connections, "small") as pool:
+            try:
+                return list(pool.map(read, asked))
+            except BaseException:
+                self.stop.set()
+                raise
 
     def _header(self, file: str) -> tuple[TensorInfo, ...]:
         name, size = self._files[file].name, self._files[file].size

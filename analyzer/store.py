@@ -1,7 +1,7 @@
 """Keep spectra and fits by content key, so that no matrix is ever solved twice.
 
 `SpectrumStore` is the interface; `FolderStore` keeps one file per spectrum. A file is written
-beside its place and linked into it, so readers never see half of one, two processes can share the
+elsewhere in it and linked into place, so readers never see half of one, two processes can share the
 folder, and the first result stays. Each file carries a sha256 of all that it holds; one that fails
 the check is dropped and solved again. Spectra from files that were not checked are kept apart.
 """
@@ -29,6 +29,7 @@ from analyzer.weightfile import FileIdentity, HashMemory
 
 _RACY_NS = 2_000_000_000
 _SUFFIX = ".safetensors"
+_ABANDONED_SECONDS = 3600.0
 _CHECKED, _UNCHECKED = "spectra", "unchecked"
 
 
@@ -111,6 +112,7 @@ class FolderStore:
     def __init__(self, folder: Path) -> None:
         """Use `folder`, which is made on the first write; until then the store is empty."""
         self.folder = folder
+        self._swept = False
 
     def get(self, key: SpectrumKey) -> StoredSpectrum | None:
         """The spectrum of that key, checked; None where it is not kept or is damaged."""
@@ -214,8 +216,9 @@ class FolderStore:
 
     def clear(self) -> None:
         """Delete everything that a store keeps, damaged files and drafts included."""
-        for kind in (_CHECKED, _UNCHECKED, "fits", "files"):
+        for kind in (_CHECKED, _UNCHECKED, "fits", "files", "drafts"):
             shutil.rmtree(self.folder / kind, ignore_errors=True)
+        self._swept = False
 
     def _path(self, kind: str, digest: str, suffix: str) -> Path:
         return self.folder / kind / digest[:2] / f"{digest}{suffix}"
@@ -231,13 +234,25 @@ class FolderStore:
     def _write(self, path: Path, content: bytes) -> None:
         with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
+            with NamedTemporaryFile(dir=self._drafts(), prefix=".new-", delete=False) as draft:
                 try:
                     draft.write(content)
                     draft.flush()
                     _publish(draft.name, path)
                 finally:
                     Path(draft.name).unlink(missing_ok=True)
+
+    def _drafts(self) -> Path:
+        """The folder of unfinished files; those that a killed process left are removed."""
+        folder = self.folder / "drafts"
+        if not self._swept:
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.iterdir():
+                with suppress(OSError):
+                    if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                        left.unlink()
+            self._swept = True
+        return folder
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -20,6 +20,8 @@ from analyzer.requests import Request, Run, Target, requests, touching
 from analyzer.source import Source
 from analyzer.units import BASE, Unit
 
+Answer = Future[bytes | bytearray]
+
 
 @dataclass(eq=False, slots=True)
 class Loaded:
@@ -66,7 +68,7 @@ class Stream:
         Raises CorruptFile where a whole file is not what its commit names; the units that were
         read from it must then be forgotten. Raises AnalyzerError where a read fails.
         """
-        waiting: deque[tuple[Request[Loaded], Future[bytes]]] = deque()
+        waiting: deque[tuple[Request[Loaded], Answer]] = deque()
         runs = list(self._runs())
         connections = max((self._source.file(run.file).connections for run in runs), default=1)
         with ThreadPoolExecutor(connections, "reader") as pool:
@@ -84,6 +86,9 @@ class Stream:
                         yield from self._receive(*waiting.popleft())
                 while waiting:
                     yield from self._receive(*waiting.popleft())
+            except BaseException:
+                self._source.stop.set()  # so that the other requests end soon
+                raise
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -97,7 +102,9 @@ class Stream:
         for file, target in self._in_turn:
             yield Run(file, target.start, target.end, [target])
 
-    def _receive(self, asked: Request[Loaded], answer: Future[bytes]) -> Iterator[Loaded | Checked]:
+    def _receive(
+        self, asked: Request[Loaded], answer: Future[bytes | bytearray]
+    ) -> Iterator[Loaded | Checked]:
         data = answer.result()
         whole = self._hashes.get(asked.file)
         if whole is not None:

@@ -46,7 +46,7 @@ class WeightFile(Protocol):
     def sha256(self) -> str:
         """The sha256 of the whole file: computed from a local one, else what its commit names."""
 
-    def read(self, start: int, end: int) -> bytes:
+    def read(self, start: int, end: int) -> bytes | bytearray:
         """Exactly the bytes from `start` up to `end`. Raises AnalyzerError where it cannot."""
 
 

@@ -39,16 +39,16 @@ class RemoteFile:
             raise HubUnavailable(f"{self.name} is listed without its sha256; check HF_ENDPOINT")
         return self._entry.sha256
 
-    def read(self, start: int, end: int) -> bytes:
+    def read(self, start: int, end: int) -> bytearray:
         """The bytes from `start` up to `end`; what broke off goes on where it stopped.
 
         Raises CorruptFile where the file is another one than was listed, else AnalyzerError.
         """
-        if start >= end:
-            return b""
         collected = bytearray()
+        if start >= end:
+            return collected
 
-        def attempt() -> bytes:
+        def attempt() -> bytearray:
             low = start + len(collected)
             wanted = {"range": f"bytes={low}-{end - 1}"}
             url = self._repository.url(self._entry.path)
@@ -58,7 +58,7 @@ class RemoteFile:
                     collected.extend(block)
             if len(collected) != end - start:
                 raise Transient("the answer is shorter than it should be")
-            return bytes(collected)
+            return collected
 
         try:
             return persist(self.name, attempt, self._repository.stop)
