@@ -59,7 +59,8 @@ class Run:
         whole = self._to_check(matrices, missing)
         unread = []
         for matrix in missing:
-            found = None if self._files(matrix) & whole else self._kept(matrix, checked=False)
+            serves = not (self._files(matrix) & whole or self._is_trusted(matrix))
+            found = self._kept(matrix, checked=False) if serves else None
             if found is None:
                 unread.append(matrix)
             else:
@@ -93,6 +94,10 @@ class Run:
             started_at=started.isoformat(timespec="seconds"),
             seconds=round(seconds, 3),
         )
+
+    def _is_trusted(self, matrix: Matrix) -> bool:
+        """Whether what is read for a matrix needs no check any more."""
+        return all(self._source.file(file).trusted for file in self._files(matrix))
 
     def _files(self, matrix: Matrix) -> set[str]:
         return {location.file for location in locations(matrix).values()}
@@ -155,9 +160,11 @@ class Run:
                     self._checked(item.file)
                     continue
                 key = self._key(item.matrix, self._options.solved_precision)
-                trusted = all(self._source.file(f).trusted for f in self._files(item.matrix))
+                trusted = self._is_trusted(item.matrix)
                 if item.by != "store":
                     self._store.put(key, item.stored, self._source.model, checked=trusted)
+                elif trusted:
+                    self._store.confirm(key)
                 self._solved += item.by == "solver"
                 self._reused += item.by != "solver"
                 if trusted:

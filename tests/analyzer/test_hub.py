@@ -135,6 +135,22 @@ def test_local_and_remote_share_spectra(hub, connect, model, store):
     assert hub.bytes_served(r"/cdn/") <= 6 * 32_768
 
 
+def test_a_folder_believes_no_unchecked_spectrum(hub, connect, model, store, local):
+    """A bit that flipped in a ranged run does no harm to those who have the file."""
+    outlined = outline(connect())
+    tensor = outlined.matrices[0]
+    info = next(i for i in open_source(str(model)).tensors(tensor.file) if i.name == tensor.tensor)
+    hub.faults.append(Fault(actions.flip(info.start + 101, bit=6), path="00001-of"))
+    wrong = run(connect(), store, ranged=True)
+    assert hub.faults[0].fired
+    assert alphas(wrong) != alphas(local)
+    found = run(open_source(str(model)), store)
+    assert found.provenance.verified
+    assert alphas(found) == alphas(local)
+    assert found.provenance.spectra_solved == 1, "equal bytes are not solved again"
+    assert run(open_source(str(model)), store).provenance.spectra_solved == 0
+
+
 @pytest.mark.parametrize("rate", [0.05, 0.2])
 @pytest.mark.parametrize("ranged", [False, True])
 def test_errors_of_the_hub_change_nothing(hub, connect, store, local, rate, ranged):
