@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzer.architecture import MAX_CONFIG_BYTES, Architecture, read_json
-from analyzer.errors import BadModel, NothingToAnalyse
+from analyzer.errors import BadModel, NothingToAnalyse, UnsupportedFormat
 from analyzer.header import TensorInfo
 from analyzer.naming import find_stacks, split_block_name
 from analyzer.outline import Location, Matrix, Outline, Packing, Skipped
@@ -19,15 +19,20 @@ from analyzer.text import shown
 
 ADAPTER_CONFIG = "adapter_config.json"
 FORMAT = "lora"
+FLOATS = {"F64", "F32", "F16", "BF16"}
 _A, _B = ".lora_A.weight", ".lora_B.weight"
 _PREFIX = "base_model.model."
+_PLAIN = r"\^?[\w.]+\$?"
 
 Stored = tuple[str, TensorInfo]
 
 
-def is_adapter(names: Mapping[str, Stored]) -> bool:
-    """Whether tensors of these names are a LoRA adapter's."""
-    return any(name.endswith(_A) for name in names)
+def is_adapter(tensors: Mapping[str, Stored]) -> bool:
+    """Whether tensors are a LoRA adapter's, with no weight of a block among them."""
+    return any(name.endswith(_A) for name in tensors) and not any(
+        len(info.shape) == 2 and "lora_" not in name and split_block_name(name)
+        for name, (_, info) in tensors.items()
+    )
 
 
 def adapter_outline(source: Source, tensors: Mapping[str, Stored]) -> Outline:
@@ -36,6 +41,11 @@ def adapter_outline(source: Source, tensors: Mapping[str, Stored]) -> Outline:
     Raises BadModel where A and B do not fit, NothingToAnalyse where no pair lies in a block.
     """
     config = _config(source)
+    if config.get("target_parameters"):
+        raise UnsupportedFormat(
+            f"{shown(source.model)} adapts parameters (target_parameters), not modules, which this "
+            "version cannot measure"
+        )
     modules = {
         name.removesuffix(_A): tensors[name.removesuffix(_A) + _B]
         for name in tensors
@@ -55,6 +65,8 @@ def adapter_outline(source: Source, tensors: Mapping[str, Stored]) -> Outline:
         )
     matrices.sort(key=lambda matrix: (matrix.stack or "~", matrix.layer or 0))
     packings = [matrix.packing for matrix in matrices if matrix.packing]
+    if len({matrix.name for matrix in matrices}) < len(matrices):
+        raise BadModel(f"{shown(source.model)} holds two updates of one module; save it again")
     used = {location.tensor for packing in packings for location in packing.tensors.values()}
     return Outline(
         kind="adapter",
@@ -79,6 +91,11 @@ def _matrix(
 ) -> Matrix:
     (file_a, a), (file_b, b) = stored_a, stored_b
     module = name.removeprefix(_PREFIX)
+    if not {a.dtype, b.dtype} <= FLOATS:
+        raise UnsupportedFormat(
+            f"{module} has {a.dtype} and {b.dtype} updates, which are no plain numbers; "
+            "save the adapter in float32 or bfloat16"
+        )
     if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[0] != b.shape[1] or 0 in a.shape + b.shape:
         raise BadModel(
             f"lora_A {list(a.shape)} and lora_B {list(b.shape)} of {module} do not fit; "
@@ -124,7 +141,7 @@ def _scale(module: str, rank: int, config: dict[str, Any]) -> float:
 
 def _matches(pattern: str, module: str) -> bool:
     """PEFT's keys may be regular expressions; only those of plain names are understood."""
-    plain = re.fullmatch(r"\^?[\w.]+\$?", pattern)
+    plain = re.fullmatch(_PLAIN, pattern)
     return plain is not None and re.fullmatch(pattern.strip("^$"), module) is not None
 
 
@@ -140,5 +157,9 @@ def _skipped(tensors: Mapping[str, Stored], used: set[str]) -> Iterator[Skipped]
 def _warnings(config: dict[str, Any], tensors: Mapping[str, Stored]) -> Iterator[str]:
     if not config:
         yield f"no {ADAPTER_CONFIG}, so eigenvalues are of B A without its scale"
+    if isinstance(patterns := config.get("alpha_pattern"), dict) and any(
+        re.fullmatch(_PLAIN, str(key)) is None for key in patterns
+    ):
+        yield "alpha_pattern holds expressions that are not followed: scales may be others"
     if config.get("use_dora") or any("lora_magnitude_vector" in name for name in tensors):
         yield "a DoRA adapter: its magnitudes are left out, the spectra are of scale · B A"

@@ -51,12 +51,16 @@ def analyze(
     options = options or Options()
     clock, started = time.monotonic(), datetime.now(UTC)
     outline = outline or scan_outline(source)
-    if base is not None:
-        outline, source = difference(outline, scan_outline(base)), both(source, base)
     chosen = select(outline, scope=options.scope, stack=options.stack, modules=options.modules)
     if options.experts_per_layer is not None:
         chosen = sample_experts(chosen, options.experts_per_layer)
     _check_aspect(outline, options)
+    kind = outline.kind
+    if base is not None:
+        _check_ranged(options, source, base)
+        kind, base_outline = "difference", scan_outline(base)
+        chosen = difference(chosen, outline, base_outline)
+        source = both(source, base)
     bytes_done, bytes_total = 0, sum(matrix.bytes for matrix in chosen)
     hashes = {}
     for file in source.files:
@@ -75,7 +79,7 @@ def analyze(
             )
     matrices = tuple(results[matrix.name] for matrix in chosen)
     return Analysis(
-        kind=outline.kind,
+        kind=kind,
         model=outline.model,
         revision=outline.revision,
         model_type=outline.model_type,
@@ -97,7 +101,7 @@ def analyze(
                 estimator=options.estimator,
                 aspect=options.aspect,
                 weighting=options.weighting,
-                skip_unfit=outline.kind != "model",
+                skip_unfit=kind != "model",
             )
         ),
         experts=tuple(experts_values(outline.matrices, matrices, options.estimator)),
@@ -118,6 +122,15 @@ def _base(base: Source | None, hashes: Mapping[str, str]) -> Base | None:
         return None
     weights = sorted(hashes[BASE_FILE + file] for file in base.files)
     return Base(model=base.model, revision=base.revision, weights=tuple(weights))
+
+
+def _check_ranged(options: Options, source: Source, base: Source) -> None:
+    trusted = all(each.file(file).trusted for each in (source, base) for file in each.files)
+    if options.ranged is False and not trusted:
+        raise InvalidOption(
+            "a difference is read pair by pair, which cannot be checked over the network; fetch "
+            "both checkpoints with `hf download`, or drop --verified"
+        )
 
 
 def _check_aspect(outline: Outline, options: Options) -> None:

@@ -18,6 +18,11 @@ class Buffer:
         self._closed = False
         self._changed = Condition()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody waits for what is read."""
+        return self._closed
+
     def fits(self, size: int) -> bool:
         """Whether `size` more bytes keep the bound."""
         with self._changed:

@@ -1,9 +1,11 @@
 """The difference between two checkpoints of one shape, as a checkpoint of its own."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from analyzer.errors import BadModel
+from analyzer.errors import BadModel, InvalidOption
 from analyzer.outline import Location, Matrix, Outline, Packing
+from analyzer.selection import check_readable
 from analyzer.source import Source
 from analyzer.text import shown
 from analyzer.units import PLAIN
@@ -17,10 +19,10 @@ Place = tuple[str | None, int | None, str | None, str | None, int | None]
 
 
 def both(source: Source, base: Source) -> Source:
-    """One source with the files of two."""
+    """One source with the files of two; what was read from them so far counts."""
     files = {file: source.file(file) for file in source.files}
     files |= {BASE_FILE + file: base.file(file) for file in base.files}
-    return Source(
+    together = Source(
         source.model,
         files,
         revision=source.revision,
@@ -28,25 +30,24 @@ def both(source: Source, base: Source) -> Source:
         warnings=(*source.warnings, *base.warnings),
         stop=source.stop,
     )
+    together.bytes_read = dict(Counter(source.bytes_read) + Counter(base.bytes_read))
+    return together
 
 
-def difference(outline: Outline, base: Outline) -> Outline:
-    """The outline of what is left when every matrix of `base` is subtracted.
+def difference(matrices: Sequence[Matrix], outline: Outline, base: Outline) -> list[Matrix]:
+    """These matrices of `outline`, each less the one at its place in `base`.
 
-    Raises BadModel where the two do not have the same matrices.
+    Raises InvalidOption unless both are models, UnsupportedFormat where the base cannot be
+    dequantised, BadModel where it has no such matrix.
     """
+    for given in (outline, base):
+        if given.kind != "model":
+            raise InvalidOption(
+                f"{shown(given.model)} is a LoRA {given.kind}; --base compares two models"
+            )
+    check_readable(base)
     theirs = {_place(matrix): matrix for matrix in base.matrices}
-    return outline.model_copy(
-        update={
-            "kind": "difference",
-            "matrices": tuple(
-                _subtracted(matrix, theirs.get(_place(matrix)), base.model)
-                for matrix in outline.matrices
-            ),
-            "unreadable": outline.unreadable or base.unreadable,
-            "warnings": tuple(dict.fromkeys((*outline.warnings, *base.warnings))),
-        }
-    )
+    return [_subtracted(matrix, theirs.get(_place(matrix)), base.model) for matrix in matrices]
 
 
 def _subtracted(matrix: Matrix, base: Matrix | None, model: str) -> Matrix:

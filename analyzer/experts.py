@@ -57,7 +57,7 @@ def experts_values(
                 experts=total,
                 sampled=len(alphas),
                 alpha=fmean(alphas) if alphas else None,
-                sampling_error=_sampling_error(alphas, total),
+                sampling_error=_sampling_error(alphas, len(_indices(block)), total),
             )
         )
     return values
@@ -73,8 +73,8 @@ def _alphas(block: Iterable[MatrixResult], estimator: str) -> list[float]:
     return [fmean(alphas) for alphas in found.values()]
 
 
-def _sampling_error(alphas: Sequence[float], total: int) -> float | None:
-    if len(alphas) >= total > 0:
+def _sampling_error(alphas: Sequence[float], read: int, total: int) -> float | None:
+    if read >= total:
         return 0.0
     if len(alphas) < 2:
         return None

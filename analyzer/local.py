@@ -18,19 +18,20 @@ def open_local(model: str, path: Path, memory: HashMemory | None = None) -> Sour
     index: dict[str, str] = {}
     if path.is_dir():
         if (path / INDEX).is_file():
-            index = read_index(_read_small(path / INDEX), shown(path))
-        names = weight_files(_names(path), index, shown(path))
+            index = read_index(read_small(path / INDEX), shown(path))
+        names = weight_files(names_in(path), index, shown(path))
     else:
         names = _file_alone(path)
     return Source(
         model,
         {name: LocalFile(folder / name, memory) for name in names},
         index=index,
-        small=lambda name: _read_small(folder / name) if (folder / name).is_file() else None,
+        small=lambda name: read_small(folder / name) if (folder / name).is_file() else None,
     )
 
 
-def _names(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
+    """Names of what lies in a folder. Raises UnreadableFile."""
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
@@ -56,7 +57,8 @@ def _file_alone(path: Path) -> list[str]:
     return [path.name]
 
 
-def _read_small(path: Path) -> bytes:
+def read_small(path: Path) -> bytes:
+    """A file's bytes, one more than any small file may have at most. Raises UnreadableFile."""
     try:
         with path.open("rb") as stream:
             return stream.read(MAX_INDEX_BYTES + 1)

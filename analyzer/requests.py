@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST_REQUEST = 32_000_000
+LARGEST_REQUEST = 16_000_000
 SMALLEST_REQUEST = 1_000_000
 
 Done = TypeVar("Done")
@@ -44,12 +44,13 @@ class Target(Generic[Done]):
 
 @dataclass(frozen=True, slots=True)
 class Run(Generic[Done]):
-    """A part of a file that is read from end to end, with its targets by offset."""
+    """A part of a file that is read from end to end, with its targets by offset; or all of it."""
 
     file: str
     start: int
     end: int
     targets: Sequence[Target[Done]]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Request(Generic[Done]):
     start: int
     end: int
     targets: tuple[Target[Done], ...]
+    whole: bool
 
     @property
     def size(self) -> int:
@@ -92,6 +94,6 @@ def requests(runs: Sequence[Run[Done]], largest: int) -> Iterator[Request[Done]]
             high = min(low + size, run.end)
             while waiting and waiting[0].start < high:
                 active.append(waiting.popleft())
-            yield Request(run.file, low, high, tuple(t for t in active if t.end > low))
+            yield Request(run.file, low, high, tuple(active), run.whole)
             active = [target for target in active if target.end > high]
             low, done = high, done + high - low

@@ -73,10 +73,14 @@ class Run:
         """What a reader of the numbers has to know."""
         if not self._unchecked:
             return []
-        return [
-            f"{len(self._unchecked)} matrices come from files on the Hub that were not checked, "
-            "because only a part of them was read; --verified reads them whole"
-        ]
+        packings = [result.packing for _, result, _ in self._unchecked.values()]
+        why = (
+            "because a difference is read pair by pair; fetch both checkpoints to have them checked"
+            if any(packing and packing.base for packing in packings)
+            else "because only a part of them was read; --verified reads them whole"
+        )
+        count = len(self._unchecked)
+        return [f"{count} matrices come from files on the Hub that were not checked, {why}"]
 
     def provenance(self, started: datetime, seconds: float) -> Provenance:
         """Where, when and by what the numbers were made."""
@@ -164,7 +168,7 @@ class Run:
                 if item.by != "store":
                     self._store.put(key, item.stored, self._source.model, checked=trusted)
                 elif trusted:
-                    self._store.confirm(key)
+                    self._store.confirm(key, item.stored.tensor_sha256)
                 self._solved += item.by == "solver"
                 self._reused += item.by != "solver"
                 if trusted:
@@ -213,10 +217,10 @@ class Run:
         for name, (key, result, open_files) in list(self._unchecked.items()):
             open_files.discard(file)
             if not open_files:
-                self._store.confirm(key)
+                self._store.confirm(key, result.tensor_sha256)
                 whole.append((key, result))
                 del self._unchecked[name]
-        # Last, so that a run killed meanwhile leaves no file confirmed in part.
+        # Last, so that a run that is killed meanwhile has confirmed as much as possible.
         for key, result in whole:
             for estimator, found in result.fits.items():
                 self._store.put_fit(key, estimator, found)

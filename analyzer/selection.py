@@ -65,11 +65,7 @@ def select(
     of it. Raises InvalidOption for an unknown stack or module, UnsupportedFormat where the weights
     cannot be dequantised, NothingToAnalyse where nothing is left.
     """
-    if outline.unreadable is not None:
-        raise UnsupportedFormat(
-            f"{shown(outline.model)} has quantised weights that this version cannot dequantise: "
-            f"{outline.unreadable}; use the model that it was quantised from"
-        )
+    check_readable(outline)
     if scope not in _ROLES:
         raise InvalidOption(f"scope {scope} is unknown; use one of {', '.join(_ROLES)}")
     everything = "all" if scope == "all" else None
@@ -87,6 +83,15 @@ def select(
     if not chosen:
         raise NothingToAnalyse(f"{shown(outline.model)} has no matrix in {listed(list(stacks))}")
     return chosen
+
+
+def check_readable(outline: Outline) -> None:
+    """Raise UnsupportedFormat where weights are quantised in a way that is not known."""
+    if outline.unreadable is not None:
+        raise UnsupportedFormat(
+            f"{shown(outline.model)} has quantised weights that this version cannot dequantise: "
+            f"{outline.unreadable}; use the model that it was quantised from"
+        )
 
 
 def keep_modules(matrices: Sequence[AnyMatrix], modules: Sequence[str]) -> list[AnyMatrix]:

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from analyzer.errors import InvalidOption
-from analyzer.outline import Document, Record
-from analyzer.report import Analysis, MatrixResult, Settings
+from analyzer.outline import Document, Kind, Record
+from analyzer.report import Analysis, Base, MatrixResult, Settings
 
 
 class Checkpoint(Record):
@@ -42,6 +42,8 @@ class Series(Document):
     """Exponents over checkpoints; their analyses are not repeated, only their alphas."""
 
     schema_id: Literal["tailora.series/1"] = Field("tailora.series/1", alias="schema")
+    kind: Kind = "model"
+    base: Base | None = Field(None, description="what was subtracted from every checkpoint")
     settings: Settings
     checkpoints: tuple[Checkpoint, ...]
     layers: tuple[LayerSeries, ...]
@@ -60,7 +62,12 @@ def series_of(analyses: Sequence[Analysis]) -> Series:
     ways = [analysis.settings.model_dump(exclude={"precision"}) for analysis in analyses]
     if any(way != ways[0] for way in ways):
         raise InvalidOption("the analyses of a series must be made with the same settings")
+    kinds = [(analysis.kind, analysis.base) for analysis in analyses]
+    if any(kind != kinds[0] for kind in kinds):
+        raise InvalidOption("a series holds models, adapters or differences from one base, not two")
     return Series(
+        kind=kinds[0][0],
+        base=kinds[0][1],
         settings=settings,
         checkpoints=tuple(
             Checkpoint(

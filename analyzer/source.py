@@ -20,6 +20,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?", re.
 MAX_HUB_ID = 96
 MAX_REVISION = 200
 HEADER_GUESS = 32_768
+MOST_READ_AHEAD = 32_000_000
 
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -106,12 +107,19 @@ class Source:
         return bytes(content)
 
     def read_ahead(self, ranges: Sequence[tuple[str, int, int]]) -> None:
-        """Fetch small ranges at once, so that `read_bytes` has them; only where that pays."""
+        """Fetch small ranges at once, so that `read_bytes` has them; only where that pays.
+
+        What an earlier call fetched and nobody asked for is let go.
+        """
         remote = [asked for asked in ranges if self._files[asked[0]].connections > 1]
-        if remote:
+        self._ahead = {}
+        if remote and sum(end - start for _, start, end in remote) <= MOST_READ_AHEAD:
+            runs = _touching(remote)
             connections = self._files[remote[0][0]].connections
-            found = self._at_once(connections, lambda asked: self.fetch(*asked), remote)
-            self._ahead.update(zip(remote, found, strict=True))
+            found = self._at_once(connections, lambda run: self.fetch(*run[0]), runs)
+            for ((_, low, _), parts), content in zip(runs, found, strict=True):
+                for file, start, end in parts:
+                    self._ahead[file, start, end] = content[start - low : end - low]
 
     def fetch(self, file: str, start: int, end: int) -> bytes | bytearray:
         """The bytes of a file from `start` up to `end`, counted by where they come from."""
@@ -152,6 +160,22 @@ class Source:
                 "fetch both again"
             )
         return tensors
+
+
+Range = tuple[str, int, int]
+
+
+def _touching(ranges: Sequence[Range]) -> list[tuple[Range, list[Range]]]:
+    """Ranges of files that touch each other as one, each with its parts."""
+    runs: list[tuple[Range, list[Range]]] = []
+    for file, start, end in sorted(ranges):
+        if runs and runs[-1][0][0] == file and start <= runs[-1][0][2]:
+            (_, low, high), parts = runs[-1]
+            runs[-1] = (file, low, max(high, end)), parts
+            parts.append((file, start, end))
+        else:
+            runs.append(((file, start, end), [(file, start, end)]))
+    return runs
 
 
 def open_source(model: str, memory: HashMemory | None = None) -> Source:

@@ -87,8 +87,11 @@ class SpectrumStore(HashMemory, Protocol):
     ) -> None:
         """Keep a spectrum: the first one from a checked file stays, else the last one."""
 
-    def confirm(self, key: SpectrumKey) -> None:
-        """The file behind an unchecked spectrum was checked: it is one like others now."""
+    def confirm(self, key: SpectrumKey, tensor_sha256: str) -> None:
+        """The file behind the unchecked spectrum of these bytes was checked: it is one like others.
+
+        Another process may have put one of other bytes meanwhile, which stays unchecked.
+        """
 
     def forget(self, key: SpectrumKey) -> None:
         """Delete an unchecked spectrum."""
@@ -158,11 +161,15 @@ class FolderStore:
         path = self._path(_CHECKED if checked else _UNCHECKED, key.digest, _SUFFIX)
         self._write(path, save({"eigenvalues": values}, metadata))
 
-    def confirm(self, key: SpectrumKey) -> None:
-        """The file behind an unchecked spectrum was checked: it is one like others now.
+    def confirm(self, key: SpectrumKey, tensor_sha256: str) -> None:
+        """The file behind the unchecked spectrum of these bytes was checked: it is one like others.
 
-        Raises StoreError.
+        Another process may have put one of other bytes meanwhile, which stays unchecked. Raises
+        StoreError.
         """
+        stored = self.get_unchecked(key)
+        if stored is None or stored.tensor_sha256 != tensor_sha256:
+            return
         target = self._path(_CHECKED, key.digest, _SUFFIX)
         with self._writing(), suppress(FileNotFoundError):  # another process did it
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -201,10 +208,12 @@ class FolderStore:
                 if read is None:
                     continue
                 # Another process may have pruned it meanwhile; another version has other fields.
-                with suppress(FileNotFoundError, TypeError, KeyError):
+                with suppress(FileNotFoundError, TypeError):
                     found = path.stat()
                     fields = json.loads(read[0]["fields"])
-                    key = SpectrumKey(**{**fields, "other_files": tuple(fields["other_files"])})
+                    key = SpectrumKey(
+                        **{**fields, "other_files": tuple(fields.get("other_files", ()))}
+                    )
                     yield Entry(path, read[0]["model"], key, found.st_size, found.st_mtime)
 
     def remove(self, entry: Entry) -> None:

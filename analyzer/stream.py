@@ -43,8 +43,9 @@ class Checked:
 class Stream:
     """Units of one source, in the order of their bytes.
 
-    Units whose pieces lie in two checkpoints come one after the other instead, so that no half of
-    one waits for long.
+    What a packed weight needs besides (scales, zero points) is read before the file that the
+    weight lies in, unless it comes first anyway, so that no weight has to wait for its scale. Units
+    whose pieces lie in two checkpoints come one after the other, so that no half of one waits long.
     """
 
     def __init__(
@@ -55,12 +56,13 @@ class Stream:
         self._buffer = buffer
         self._hashes = {file: hashlib.sha256() for file in whole}
         self._targets: defaultdict[str, list[Target[Loaded]]] = defaultdict(list)
+        self._before: defaultdict[str, list[tuple[str, Target[Loaded]]]] = defaultdict(list)
         self._in_turn: list[tuple[str, Target[Loaded]]] = []
         for unit in units:
             self._collect(unit)
         for file in whole:
             for start, end, sha256 in source.seen(file):
-                self._compare(file, start, end, sha256)
+                self._compare(file, start, end, [sha256])
 
     def __iter__(self) -> Iterator[Loaded | Checked]:
         """Every unit as soon as its bytes are there, and every whole file that was checked.
@@ -74,6 +76,8 @@ class Stream:
         with ThreadPoolExecutor(connections, "reader") as pool:
             try:
                 for asked in requests(runs, self._buffer.limit // 16):
+                    if self._buffer.closed or self._source.stop.is_set():
+                        return
                     while not self._buffer.fits(asked.size):
                         if waiting:
                             yield from self._receive(*waiting.popleft())
@@ -94,9 +98,14 @@ class Stream:
 
     def _runs(self) -> Iterator[Run[Loaded]]:
         for file in sorted(self._targets.keys() | self._hashes.keys()):
+            by_file: defaultdict[str, list[Target[Loaded]]] = defaultdict(list)
+            for other, target in self._before[file]:
+                by_file[other].append(target)
+            for other in sorted(by_file):
+                yield from touching(other, by_file[other])
             if file in self._hashes:
                 targets = sorted(self._targets[file], key=lambda target: target.start)
-                yield Run(file, 0, self._source.file(file).size, targets)
+                yield Run(file, 0, self._source.file(file).size, targets, whole=True)
             else:
                 yield from touching(file, self._targets[file])
         for file, target in self._in_turn:
@@ -106,17 +115,16 @@ class Stream:
         self, asked: Request[Loaded], answer: Future[bytes | bytearray]
     ) -> Iterator[Loaded | Checked]:
         data = answer.result()
-        whole = self._hashes.get(asked.file)
-        if whole is not None:
-            whole.update(data)
+        if asked.whole:
+            self._hashes[asked.file].update(data)
         kept = 0
         for target in asked.targets:
             kept += target.take(asked.start, data)
             if not target.missing:
                 yield from target.finish()
         self._buffer.drop(asked.size - kept)
-        if whole is not None and asked.end == self._source.file(asked.file).size:
-            self._check(asked.file, whole.hexdigest())
+        if asked.whole and asked.end == self._source.file(asked.file).size:
+            self._check(asked.file, self._hashes[asked.file].hexdigest())
             yield Checked(asked.file)
 
     def _check(self, file: str, found: str) -> None:
@@ -143,8 +151,25 @@ class Stream:
                 content[role] = np.empty(0, np.uint8)
             elif in_turn:
                 self._in_turn.append((piece.file, target))
-            else:
+            elif (piece.file, piece.start) <= unit.place:
                 self._targets[piece.file].append(target)
+            else:
+                self._read_before(unit.place[0], piece.file, target)
+
+    def _read_before(self, main_file: str, file: str, target: Target[Loaded]) -> None:
+        """Read a piece ahead of a file; where its own file is read whole it passes once more."""
+        collect = target.done
+
+        def done(found: NDArray[np.uint8]) -> Iterator[Loaded]:
+            if file in self._hashes:
+                sha256.append(hashlib.sha256(found.data).hexdigest())
+            yield from collect(found)
+
+        sha256: list[str] = []
+        target.done = done
+        self._before[main_file].append((file, target))
+        if file in self._hashes:
+            self._compare(file, target.start, target.end, sha256)
 
     def _loaded(self, unit: Unit, content: dict[str, NDArray[np.uint8]]) -> Loaded:
         digest = hashlib.sha256()
@@ -154,12 +179,15 @@ class Stream:
         size = sum(part.nbytes for part in content.values())
         return Loaded(unit, content, digest.hexdigest(), partial(self._buffer.give_back, size))
 
-    def _compare(self, file: str, start: int, end: int, sha256: str) -> None:
-        """Compare what shaped the outline with the same bytes as they pass."""
+    def _compare(self, file: str, start: int, end: int, sha256: Sequence[str]) -> None:
+        """Compare bytes that were used before with the same as they pass.
+
+        `sha256` holds that of the bytes, once they were used.
+        """
 
         def done(found: NDArray[np.uint8]) -> Iterator[Loaded]:
             self._buffer.drop(found.nbytes)
-            if hashlib.sha256(found.data).hexdigest() != sha256:
+            if sha256 and hashlib.sha256(found.data).hexdigest() != sha256[0]:
                 raise CorruptFile(
                     f"{self._source.file(file).name} changed between two readings of bytes "
                     f"{start} to {end}; run again"

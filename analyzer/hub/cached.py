@@ -26,10 +26,6 @@ class CachedSnapshot:
         """Where the files of the commit are."""
         return self._repo / "snapshots" / self.commit
 
-    def names(self) -> list[str]:
-        """Names of the files that are there."""
-        return [entry.name for entry in self.folder.iterdir() if entry.is_file()]
-
     def _resolve(self, revision: str) -> str:
         try:
             commit = (self._repo / "refs" / revision).read_text().strip()

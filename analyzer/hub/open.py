@@ -7,7 +7,9 @@ from analyzer.hub.remote import CONNECTIONS, RemoteFile, SmallFile
 from analyzer.hub.repository import Entry, Repository
 from analyzer.hub.settings import HubSettings
 from analyzer.hub.transport import Transport
+from analyzer.local import names_in, read_small
 from analyzer.source import Source
+from analyzer.text import shown
 from analyzer.weightfile import HashMemory, LocalFile, WeightFile
 
 
@@ -60,8 +62,8 @@ def _file(
         if local.size == entry.size and local.sha256() == entry.sha256:
             return local
         warnings.append(
-            f"{cached} in the Hub cache is damaged (it is not what the commit names) and was not "
-            "used; delete it and fetch it again"
+            f"{shown(cached)} in the Hub cache is damaged (it is not what the commit names) and "
+            "was not used; delete it and fetch it again"
         )
     return RemoteFile(repository, entry)
 
@@ -70,18 +72,18 @@ def _open_offline(
     model: str, name: str, revision: str, settings: HubSettings, memory: HashMemory | None
 ) -> Source:
     snapshot = CachedSnapshot(name, settings, revision)
-    folder, names = snapshot.folder, snapshot.names()
+    folder, names = snapshot.folder, names_in(snapshot.folder)
     index: dict[str, str] = {}
     if INDEX in names:
-        index = read_index((folder / INDEX).read_bytes(), str(folder))
+        index = read_index(read_small(folder / INDEX), shown(folder))
     files: dict[str, WeightFile] = {}
-    for file in weight_files(names, index, str(folder)):
+    for file in weight_files(names, index, shown(folder)):
         local = LocalFile(folder / file, memory, "hub_cache")
         expected = blob_sha256(folder / file)
         if expected is not None and local.sha256() != expected:
             raise CorruptFile(
-                f"{folder / file} in the Hub cache is damaged (it is not what its commit names); "
-                "delete it and fetch it again without HF_HUB_OFFLINE"
+                f"{shown(folder / file)} in the Hub cache is damaged (it is not what its commit "
+                "names); delete it and fetch it again without HF_HUB_OFFLINE"
             )
         files[file] = local
     return Source(
@@ -89,5 +91,5 @@ def _open_offline(
         files,
         revision=snapshot.commit,
         index=index,
-        small=lambda file: (folder / file).read_bytes() if file in names else None,
+        small=lambda file: read_small(folder / file) if file in names else None,
     )

@@ -5,7 +5,7 @@ from threading import Lock
 
 from analyzer.errors import CorruptFile, HubUnavailable
 from analyzer.hub.repository import Entry, Repository
-from analyzer.hub.retry import Transient, persist
+from analyzer.hub.retry import TooLong, Transient, persist
 from analyzer.hub.transport import Answer, Refused
 from analyzer.weightfile import Origin
 
@@ -44,21 +44,29 @@ class RemoteFile:
 
         Raises CorruptFile where the file is another one than was listed, else AnalyzerError.
         """
-        collected = bytearray()
-        if start >= end:
-            return collected
+        content = bytearray(end - start)
+        filled = 0
 
         def attempt() -> bytearray:
-            low = start + len(collected)
+            nonlocal filled
+            before = filled
+            if filled == len(content):
+                return content
+            low = start + filled
             wanted = {"range": f"bytes={low}-{end - 1}"}
             url = self._repository.url(self._entry.path)
-            with self._repository.transport.get(url, self.name, wanted) as answer:
-                self._check(answer, low, end)
-                for block in answer.body(end - low, self._repository.stop):
-                    collected.extend(block)
-            if len(collected) != end - start:
+            try:
+                with self._repository.transport.get(url, self.name, wanted) as answer:
+                    self._check(answer, low, end)
+                    for block in answer.body(end - low, self._repository.stop):
+                        content[filled : filled + len(block)] = block
+                        filled += len(block)
+            except TooLong:
+                filled = before
+                raise
+            if filled < len(content):
                 raise Transient("the answer is shorter than it should be")
-            return collected
+            return content
 
         try:
             return persist(self.name, attempt, self._repository.stop)
@@ -78,6 +86,8 @@ class RemoteFile:
         if answer.status != 206:
             raise Transient("the server ignores the range asked for")
         span, _, total = answer.headers.get("content-range", "").partition("/")
+        if not (total.isdecimal() and total.isascii()):
+            raise Transient("the server does not say which range it sends")
         if total != str(self.size):
             raise self._changed("its size")
         if span != f"bytes {low}-{end - 1}":

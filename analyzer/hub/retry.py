@@ -28,6 +28,10 @@ class Transient(Exception):
         self.wait = wait
 
 
+class TooLong(Transient):
+    """The server sends more than it should, so nothing of its answer is kept."""
+
+
 def persist(what: str, attempt: Callable[[], Result], stop: Event) -> Result:
     """The result of `attempt`, tried up to six times with growing random pauses.
 
@@ -46,8 +50,8 @@ def persist(what: str, attempt: Callable[[], Result], stop: Event) -> Result:
                 ) from error
             pause = random.uniform(0.0, min(LONGEST_PAUSE, 2.0**number))
             last = number == TRIES - 1
-            if not last and stop.wait(pause if error.wait is None else error.wait):
-                break
+            if not last and stop.wait(max(pause, error.wait or 0.0)):
+                raise HubUnavailable(f"{what}: {reason}; stopped") from error
     raise HubUnavailable(
         f"{what}: {reason}, {TRIES} times; run again later, what was solved is kept"
     )

@@ -1,7 +1,7 @@
 """HTTP with bounds: exactly the bytes asked for, or an error; never more than expected.
 
 Redirects are followed by our own rules, the token is shown to the endpoint alone, no answer is
-ever decompressed, and every read has a deadline and a least speed.
+ever decompressed, and the reading of a body has a deadline and a least speed.
 """
 
 import time
@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from analyzer.hub.retry import AGAIN, Transient, asked_wait, persist
+from analyzer.hub.retry import AGAIN, TooLong, Transient, asked_wait, persist
 from analyzer.hub.settings import HubSettings
 from analyzer.version import tailora_version
 
@@ -55,7 +55,7 @@ class Answer:
                 total += len(block)
                 since += len(block)
                 if total > most:
-                    raise Transient("the answer is longer than it should be")
+                    raise TooLong("the answer is longer than it should be")
                 yield block
                 now = time.monotonic()
                 if now > deadline:

@@ -13,7 +13,7 @@ from analyzer.analyze import analyze
 from analyzer.api import analyze as analyze_model
 from analyzer.api import outline
 from analyzer.decode import read_matrix
-from analyzer.errors import BadModel, InvalidOption
+from analyzer.errors import BadModel, InvalidOption, UnsupportedFormat
 from analyzer.options import Options
 from analyzer.source import open_source
 from analyzer.store import FolderStore
@@ -169,6 +169,43 @@ def test_checkpoints_of_other_shapes(pair, tmp_path):
         analyze_model(pair[0], base=tmp_path / "gpt2")
 
 
+def test_adapters_have_no_difference(pair, tmp_path):
+    (tmp_path / "adapter").mkdir()
+    write_adapter(tmp_path / "adapter")
+    for one, other in ((tmp_path / "adapter", pair[1]), (pair[0], tmp_path / "adapter")):
+        with pytest.raises(InvalidOption, match="compares two models"):
+            analyze_model(one, base=other)
+
+
+def test_another_vocabulary_is_no_obstacle(pair):
+    weights = load_file(pair[0] / "model.safetensors")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        weights[name] = torch.zeros(70, 32)
+    save_file(weights, pair[0] / "model.safetensors")
+    assert len(analyze_model(pair[0], base=pair[1]).matrices) == 14
+    with pytest.raises(BadModel, match="70 × 32, but 64 × 32"):
+        analyze_model(pair[0], base=pair[1], scope="all")
+
+
+def test_adapters_of_other_kinds_are_refused(tmp_path):
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
+    packed = {f"{name}{half}.weight": torch.ones(8, 8, dtype=torch.int8) for half in "AB"}
+    save_file(packed, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(UnsupportedFormat, match="no plain numbers"):
+        outline(tmp_path)
+    write_adapter(tmp_path, target_parameters=["mlp.experts.gate_up_proj"])
+    with pytest.raises(UnsupportedFormat, match="target_parameters"):
+        outline(tmp_path)
+
+
+def test_a_model_with_a_stray_update_is_a_model(pair):
+    weights = load_file(pair[0] / "model.safetensors")
+    weights["model.layers.0.self_attn.q_proj.lora_A.weight"] = torch.zeros(4, 32)
+    weights["model.layers.0.self_attn.q_proj.lora_B.weight"] = torch.zeros(32, 4)
+    save_file(weights, pair[0] / "model.safetensors")
+    assert outline(pair[0]).kind == "model"
+
+
 def test_differences_of_shards_are_read_in_turn(tmp_path, own_cache):
     """Each pair is complete before the next is read, so little is held at a time."""
     from analyzer.buffer import Buffer
@@ -181,9 +218,10 @@ def test_differences_of_shards_are_read_in_turn(tmp_path, own_cache):
     write_sharded(tmp_path / "a", layers=4, width=256, layers_per_shard=1)
     write_sharded(tmp_path / "b", layers=4, width=256, layers_per_shard=3)
     one, other = open_source(str(tmp_path / "a")), open_source(str(tmp_path / "b"))
-    outlined = difference(scan(one), scan(other))
+    outlined = scan(one)
+    wanted = [matrix for matrix in outlined.matrices if matrix.stack]
+    matrices = difference(wanted, outlined, scan(other))
     source = both(one, other)
-    matrices = [matrix for matrix in outlined.matrices if matrix.stack]
     buffer = Buffer(600_000)
     seen = 0
     for loaded in Stream(source, units_of(source, matrices), whole=(), buffer=buffer):

@@ -40,6 +40,8 @@ def test_a_series_holds_what_single_analyses_say(steps):
         assert {m["name"]: m["alphas"][number] for m in series["matrices"]} == {
             m["name"]: m["fits"]["hill"]["alpha"] for m in alone["matrices"]
         }
+    changes = run("analyze", *steps[1:], "--base", steps[0], "--json", "-q").stdout
+    assert json.loads(changes)["kind"] == "difference"
     table = run("analyze", *steps, "-q").stdout
     assert "alpha of every layer by hill" in table
     assert f"3: {steps[2]}" in table
