@@ -11,7 +11,7 @@ from typing import Any
 
 from analyzer.architecture import MAX_CONFIG_BYTES, Architecture, read_json
 from analyzer.errors import BadModel, NothingToAnalyse, UnsupportedFormat
-from analyzer.header import TensorInfo
+from analyzer.header import FLOATS, TensorInfo
 from analyzer.naming import find_stacks, split_block_name
 from analyzer.outline import Location, Matrix, Outline, Packing, Skipped
 from analyzer.source import Source
@@ -19,7 +19,6 @@ from analyzer.text import shown
 
 ADAPTER_CONFIG = "adapter_config.json"
 FORMAT = "lora"
-FLOATS = {"F64", "F32", "F16", "BF16"}
 _A, _B = ".lora_A.weight", ".lora_B.weight"
 _PREFIX = "base_model.model."
 _PLAIN = r"\^?[\w.]+\$?"

@@ -31,6 +31,10 @@ BITS = {
 }
 
 
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+"""What a plain weight is stored in."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
     """One tensor as its file's header describes it; `start` and `end` are offsets in the file."""

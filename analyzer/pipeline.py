@@ -17,6 +17,9 @@ from analyzer.stream import Checked, Loaded
 if TYPE_CHECKING:
     from analyzer.solver import MatrixSolver, Solved
 
+MOST_REMEMBERED = 8_000_000
+"""Eigenvalues kept for tensors that may come again (64 MB)."""
+
 Read = Loaded | Checked
 _TOO_MUCH = "what is read ahead of the solver does not fit in memory; set --memory to less"
 
@@ -41,6 +44,7 @@ class Pipeline:
         self._running: dict[int, _Task] = {}
         self._in_work: set[str] = set()
         self._twins: dict[str, list[StoredSpectrum]] = {}
+        self._remembered = 0
         self._started = 0
 
     def run(self, stream: Iterable[Read]) -> Iterator["Solved | Checked"]:
@@ -88,7 +92,7 @@ class Pipeline:
             if isinstance(item, Checked):
                 yield item
                 continue
-            twin = _twin(item)
+            twin = item.twin
             if twin in self._twins:
                 item.give_back()
                 yield from self._solver.as_twin(item.unit, self._twins[twin])
@@ -103,17 +107,17 @@ class Pipeline:
         """Small units run up to a number, unless a twin runs; all else waits for them."""
         if isinstance(item, Loaded) and self._solver.is_small(item):
             full = len(self._running) >= 2 * self._solver.side_by_side
-            return not full and _twin(item) not in self._in_work
+            return not full and item.twin not in self._in_work
         return not self._running
 
     def _batch(self, first: Loaded) -> tuple[Loaded, ...]:
         """A unit with those behind it that the solver takes in one batch with it."""
-        batch, twins = [first], {_twin(first)}
+        batch, twins = [first], {first.twin}
         while self._pending:
             item = self._pending[0]
             if isinstance(item, Checked) or not self._solver.takes_together([*batch, item]):
                 break
-            twin = _twin(item)
+            twin = item.twin
             if twin in twins or twin in self._twins or twin in self._in_work:
                 break
             self._pending.popleft()
@@ -123,7 +127,7 @@ class Pipeline:
 
     def _start(self, batch: tuple[Loaded, ...], pool: ThreadPoolExecutor) -> None:
         self._started += 1
-        self._in_work |= {_twin(item) for item in batch}
+        self._in_work |= {item.twin for item in batch}
         work = pool.submit(self._solver.batch, batch)
         self._running[self._started] = _Task(batch, work)
         work.add_done_callback(partial(self._announce, self._started))
@@ -138,18 +142,19 @@ class Pipeline:
 
     def _finish(self, batch: tuple[Loaded, ...], found: list[list["Solved"]]) -> Iterator["Solved"]:
         for item, solved in zip(batch, found, strict=True):
-            twin = _twin(item)
+            twin = item.twin
             self._in_work.discard(twin)
-            self._twins[twin] = [one.stored for one in solved]
+            self._remember(twin, [one.stored for one in solved])
             yield from solved
 
+    def _remember(self, twin: str, found: list[StoredSpectrum]) -> None:
+        """Keep the spectra for a twin; the oldest go where they become too many."""
+        self._twins[twin] = found
+        self._remembered += _eigenvalues(found)
+        while self._remembered > MOST_REMEMBERED and len(self._twins) > 1:
+            oldest = self._twins.pop(next(iter(self._twins)))
+            self._remembered -= _eigenvalues(oldest)
 
-def _twin(loaded: Loaded) -> str:
-    """What two units share that have the same spectra."""
-    first = loaded.unit.matrices[0]
-    views = [
-        (matrix.shape, matrix.view.model_copy(update={"expert": None}))
-        for matrix in loaded.unit.matrices
-    ]
-    how = first.packing and first.packing.recipe
-    return repr((loaded.sha256, first.dtype, how, views))
+
+def _eigenvalues(spectra: list[StoredSpectrum]) -> int:
+    return sum(stored.spectrum.values.size for stored in spectra)

@@ -7,10 +7,10 @@ from analyzer import fused
 from analyzer.adapter import adapter_outline, is_adapter
 from analyzer.architecture import Architecture
 from analyzer.errors import BadModel, NothingToAnalyse
-from analyzer.header import TensorInfo
+from analyzer.header import FLOATS, TensorInfo
 from analyzer.naming import BlockName, find_stacks, split_block_name
 from analyzer.outline import Matrix, Outline, Role, Skipped, Stack, View
-from analyzer.packing.checkpoint import FLOATS, Checkpoint
+from analyzer.packing.checkpoint import Checkpoint
 from analyzer.packing.find import Packed, find_packed
 from analyzer.source import Source
 from analyzer.text import shown

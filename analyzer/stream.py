@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from analyzer.units import BASE, Unit
 Answer = Future[bytes | bytearray]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Loaded:
     """A unit with the bytes of its pieces, by role, and the sha256 of them all."""
 
@@ -31,6 +31,17 @@ class Loaded:
     content: dict[str, NDArray[np.uint8]]
     sha256: str
     give_back: Callable[[], None]
+
+    @cached_property
+    def twin(self) -> str:
+        """What two units share that have the same spectra: bytes, and what is made of them."""
+        first = self.unit.matrices[0]
+        views = [
+            (matrix.shape, matrix.view.model_copy(update={"expert": None}))
+            for matrix in self.unit.matrices
+        ]
+        how = first.packing and first.packing.recipe
+        return repr((self.sha256, first.dtype, how, views))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What one reading brings: the stored tensors behind a matrix, or all parts of a fused one."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -98,8 +98,3 @@ def _piece(file: str, info: TensorInfo, expert: int | None) -> Piece:
     size = info.nbytes // info.shape[0]
     start = info.start + expert * size
     return Piece(file, start, start + size, info.dtype, info.shape[1:])
-
-
-def files_of(units: Iterable[Unit]) -> list[str]:
-    """The files that units are read from, sorted."""
-    return sorted({piece.file for unit in units for piece in unit.pieces.values()})

@@ -15,7 +15,6 @@ MAX_SMALL_BYTES = 65_536
 MAX_SCHEMES = 256
 SCALES = ("_scale_inv", "_scale")
 _FACT = re.compile(r"\.quant_state\.|\.weight_format$|\.weight_shape$")
-FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 Parameters = dict[str, int | float | str | bool | tuple[int, ...] | None]
 Tensors = Mapping[str, tuple[str, TensorInfo]]

@@ -7,9 +7,8 @@ the two sizes, weight_g_idx [in] the group of each input; w = scale · (q − ze
 https://github.com/vllm-project/compressed-tensors (pack_quantized)
 """
 
-from analyzer.header import TensorInfo
+from analyzer.header import FLOATS, TensorInfo
 from analyzer.packing.checkpoint import (
-    FLOATS,
     CannotUnpack,
     Checkpoint,
     PackedWeight,

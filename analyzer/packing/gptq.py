@@ -12,9 +12,8 @@ https://github.com/ModelCloud/GPTQModel, https://github.com/casper-hansen/AutoAW
 from collections.abc import Mapping
 from typing import Any
 
-from analyzer.header import TensorInfo
+from analyzer.header import FLOATS, TensorInfo
 from analyzer.packing.checkpoint import (
-    FLOATS,
     CannotUnpack,
     Checkpoint,
     PackedWeight,

@@ -11,9 +11,8 @@ https://github.com/vllm-project/compressed-tensors (naive_quantized)
 
 from collections.abc import Iterator
 
-from analyzer.header import TensorInfo
+from analyzer.header import FLOATS, TensorInfo
 from analyzer.packing.checkpoint import (
-    FLOATS,
     SCALES,
     CannotUnpack,
     Checkpoint,

@@ -2,8 +2,8 @@
 
 import re
 
-from analyzer.header import TensorInfo
-from analyzer.packing.checkpoint import FLOATS, Checkpoint
+from analyzer.header import FLOATS, TensorInfo
+from analyzer.packing.checkpoint import Checkpoint
 
 METHODS = frozenset(
     {"fp8", "fbgemm_fp8", "modelopt", "bitsandbytes", "gptq", "awq", "mxfp4", "compressed-tensors"}
