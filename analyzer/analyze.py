@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from analyzer.difference import BASE_FILE, both, difference
+from analyzer.difference import BASE_FILE, difference
 from analyzer.errors import InvalidOption
 from analyzer.experts import experts_values, sample_experts
 from analyzer.options import Options
@@ -60,7 +60,7 @@ def analyze(
         _check_ranged(options, source, base)
         kind, base_outline = "difference", scan_outline(base)
         chosen = difference(chosen, outline, base_outline)
-        source = both(source, base)
+        source = source.join(base, BASE_FILE)
     bytes_done, bytes_total = 0, sum(matrix.bytes for matrix in chosen)
     hashes = {}
     for file in source.files:

@@ -1,12 +1,10 @@
 """The difference between two checkpoints of one shape, as a checkpoint of its own."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from analyzer.errors import BadModel, InvalidOption
 from analyzer.outline import Location, Matrix, Outline, Packing
 from analyzer.selection import check_readable
-from analyzer.source import Source
 from analyzer.text import shown
 from analyzer.units import PLAIN
 
@@ -16,22 +14,6 @@ BASE_FILE = "base:"
 PLAIN_FORMAT = "plain"
 
 Place = tuple[str | None, int | None, str | None, str | None, int | None]
-
-
-def both(source: Source, base: Source) -> Source:
-    """One source with the files of two; what was read from them so far counts."""
-    files = {file: source.file(file) for file in source.files}
-    files |= {BASE_FILE + file: base.file(file) for file in base.files}
-    together = Source(
-        source.model,
-        files,
-        revision=source.revision,
-        small=source.small,
-        warnings=(*source.warnings, *base.warnings),
-        stop=source.stop,
-    )
-    together.bytes_read = dict(Counter(source.bytes_read) + Counter(base.bytes_read))
-    return together
 
 
 def difference(matrices: Sequence[Matrix], outline: Outline, base: Outline) -> list[Matrix]:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,18 +69,33 @@ class Request(Generic[Done]):
         return self.end - self.start
 
 
-def touching(file: str, targets: Iterable[Target[Done]]) -> Iterator[Run[Done]]:
-    """The runs of targets that touch or overlap each other, in the order of their offsets."""
-    together: list[Target[Done]] = []
+class Spanned(Protocol):
+    """Anything that lies from `start` up to `end` in a file."""
+
+    @property
+    def start(self) -> int:
+        """Offset of the first byte."""
+
+    @property
+    def end(self) -> int:
+        """Offset after the last byte."""
+
+
+Span = TypeVar("Span", bound=Spanned)
+
+
+def touching(spans: Iterable[Span]) -> Iterator[tuple[int, int, list[Span]]]:
+    """Start, end and members of each run of spans that touch or overlap, by offset."""
+    together: list[Span] = []
     end = 0
-    for target in sorted(targets, key=lambda target: (target.start, target.end)):
-        if together and target.start > end:
-            yield Run(file, together[0].start, end, together)
+    for span in sorted(spans, key=lambda span: (span.start, span.end)):
+        if together and span.start > end:
+            yield together[0].start, end, together
             together = []
-        together.append(target)
-        end = max(end, target.end) if len(together) > 1 else target.end
+        end = max(end, span.end) if together else span.end
+        together.append(span)
     if together:
-        yield Run(file, together[0].start, end, together)
+        yield together[0].start, end, together
 
 
 def requests(runs: Sequence[Run[Done]], largest: int) -> Iterator[Request[Done]]:

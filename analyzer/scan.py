@@ -34,7 +34,7 @@ def outline(source: Source) -> Outline:
     checkpoint = Checkpoint(tensors, architecture, source.read_bytes)
     source.read_ahead(checkpoint.facts())
     packed = find_packed(checkpoint)
-    source.read_ahead(())
+    source.read_ahead({})
     stacks = _stacks(tensors, packed, architecture)
     scan = _Scan(tensors, packed, stacks, architecture)
     matrices = [matrix for file, info in tensors.values() for matrix in scan.stored(file, info)]

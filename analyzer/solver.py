@@ -89,13 +89,14 @@ class MatrixSolver:
 
         Raises NotEnoughMemory.
         """
-        sizes = [loaded.unit.matrices for loaded in units]
         try:
             return self._batch(units)
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not _is_out_of_memory(error):
                 raise
-            raise NotEnoughMemory(_too_large([m for group in sizes for m in group])) from error
+            raise NotEnoughMemory(
+                _too_large([m for loaded in units for m in loaded.unit.matrices])
+            ) from error
         finally:
             for loaded in units:
                 loaded.give_back()

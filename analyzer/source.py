@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -13,6 +14,7 @@ from analyzer.architecture import MAX_CONFIG_BYTES, Architecture, read_json
 from analyzer.checkpoint import CONFIG, INDEX
 from analyzer.errors import ModelNotFound, UnreadableFile
 from analyzer.header import TensorInfo, header_length, parse_header
+from analyzer.requests import touching
 from analyzer.text import shown
 from analyzer.weightfile import HashMemory, WeightFile
 
@@ -106,20 +108,26 @@ class Source:
             self._seen[file].append((start, end, hashlib.sha256(content).hexdigest()))
         return bytes(content)
 
-    def read_ahead(self, ranges: Sequence[tuple[str, int, int]]) -> None:
-        """Fetch small ranges at once, so that `read_bytes` has them; only where that pays.
+    def read_ahead(self, facts: Mapping[str, Sequence[TensorInfo]]) -> None:
+        """Fetch small tensors by file at once, so that `read_bytes` has them; where that pays.
 
         What an earlier call fetched and nobody asked for is let go.
         """
-        remote = [asked for asked in ranges if self._files[asked[0]].connections > 1]
         self._ahead = {}
-        if remote and sum(end - start for _, start, end in remote) <= MOST_READ_AHEAD:
-            runs = _touching(remote)
-            connections = self._files[remote[0][0]].connections
-            found = self._at_once(connections, lambda run: self.fetch(*run[0]), runs)
-            for ((_, low, _), parts), content in zip(runs, found, strict=True):
-                for file, start, end in parts:
-                    self._ahead[file, start, end] = content[start - low : end - low]
+        runs = [
+            (file, *run)
+            for file, tensors in facts.items()
+            if self._files[file].connections > 1
+            for run in touching(tensors)
+        ]
+        if not runs or sum(end - start for _, start, end, _ in runs) > MOST_READ_AHEAD:
+            return
+        connections = self._files[runs[0][0]].connections
+        found = self._at_once(connections, lambda run: self.fetch(*run[:3]), runs)
+        for (file, low, _, tensors), content in zip(runs, found, strict=True):
+            for info in tensors:
+                place = file, info.start, info.end
+                self._ahead[place] = content[info.start - low : info.end - low]
 
     def fetch(self, file: str, start: int, end: int) -> bytes | bytearray:
         """The bytes of a file from `start` up to `end`, counted by where they come from."""
@@ -133,6 +141,21 @@ class Source:
     def seen(self, file: str) -> tuple[Seen, ...]:
         """What `read_bytes` returned so far."""
         return tuple(self._seen[file])
+
+    def join(self, other: "Source", mark: str) -> "Source":
+        """One source with the files of both, the other's names marked; nothing is read again."""
+        joined = Source(
+            self.model,
+            {**self._files, **_marked(other._files, mark)},
+            revision=self.revision,
+            small=self.small,
+            warnings=(*self.warnings, *other.warnings),
+            stop=self.stop,
+        )
+        joined._headers = {**self._headers, **_marked(other._headers, mark)}
+        joined._seen = {**self._seen, **_marked(other._seen, mark)}
+        joined.bytes_read = dict(Counter(self.bytes_read) + Counter(other.bytes_read))
+        return joined
 
     def _at_once(
         self, connections: int, read: Callable[[Asked], Found], asked: Sequence[Asked]
@@ -162,20 +185,8 @@ class Source:
         return tensors
 
 
-Range = tuple[str, int, int]
-
-
-def _touching(ranges: Sequence[Range]) -> list[tuple[Range, list[Range]]]:
-    """Ranges of files that touch each other as one, each with its parts."""
-    runs: list[tuple[Range, list[Range]]] = []
-    for file, start, end in sorted(ranges):
-        if runs and runs[-1][0][0] == file and start <= runs[-1][0][2]:
-            (_, low, high), parts = runs[-1]
-            runs[-1] = (file, low, max(high, end)), parts
-            parts.append((file, start, end))
-        else:
-            runs.append(((file, start, end), [(file, start, end)]))
-    return runs
+def _marked(by_file: Mapping[str, Found], mark: str) -> dict[str, Found]:
+    return {mark + file: value for file, value in by_file.items()}
 
 
 def open_source(model: str, memory: HashMemory | None = None) -> Source:

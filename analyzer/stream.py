@@ -113,18 +113,20 @@ class Stream:
             for other, target in self._before[file]:
                 by_file[other].append(target)
             for other in sorted(by_file):
-                yield from touching(other, by_file[other])
+                yield from self._touching(other, by_file[other])
             if file in self._hashes:
                 targets = sorted(self._targets[file], key=lambda target: target.start)
                 yield Run(file, 0, self._source.file(file).size, targets, whole=True)
             else:
-                yield from touching(file, self._targets[file])
+                yield from self._touching(file, self._targets[file])
         for file, target in self._in_turn:
             yield Run(file, target.start, target.end, [target])
 
-    def _receive(
-        self, asked: Request[Loaded], answer: Future[bytes | bytearray]
-    ) -> Iterator[Loaded | Checked]:
+    def _touching(self, file: str, targets: Sequence[Target[Loaded]]) -> Iterator[Run[Loaded]]:
+        for start, end, together in touching(targets):
+            yield Run(file, start, end, together)
+
+    def _receive(self, asked: Request[Loaded], answer: Answer) -> Iterator[Loaded | Checked]:
         data = answer.result()
         if asked.whole:
             self._hashes[asked.file].update(data)

@@ -16,7 +16,7 @@ class CachedSnapshot:
     def __init__(self, name: str, settings: HubSettings, revision: str) -> None:
         """Find the commit that `revision` stands for in the cache. Raises ModelNotFound."""
         self.name = name
-        self._repo = settings.cache / f"models--{name.replace('/', '--')}"
+        self._repo = _repository(settings, name)
         self.commit = revision if COMMIT.fullmatch(revision) else self._resolve(revision)
         if not self.folder.is_dir():
             raise self._missing(revision)
@@ -44,8 +44,12 @@ class CachedSnapshot:
 
 def cached_file(settings: HubSettings, name: str, commit: str, path: str) -> Path | None:
     """A file of a commit in the cache; None where it is not there."""
-    found = settings.cache / f"models--{name.replace('/', '--')}" / "snapshots" / commit / path
+    found = _repository(settings, name) / "snapshots" / commit / path
     return found if found.is_file() else None
+
+
+def _repository(settings: HubSettings, name: str) -> Path:
+    return settings.cache / f"models--{name.replace('/', '--')}"
 
 
 def blob_sha256(path: Path) -> str | None:

@@ -66,13 +66,13 @@ class Checkpoint:
             raise CannotUnpack(f"{name} is missing")
         return self.tensors[name][1]
 
-    def facts(self) -> list[tuple[str, int, int]]:
-        """Where the small tensors lie whose bytes a format may ask for."""
-        return [
-            (file, info.start, info.end)
-            for name, (file, info) in self.tensors.items()
-            if _FACT.search(name) and info.nbytes <= MAX_SMALL_BYTES
-        ]
+    def facts(self) -> dict[str, list[TensorInfo]]:
+        """The small tensors by file whose bytes a format may ask for."""
+        found: dict[str, list[TensorInfo]] = {}
+        for name, (file, info) in self.tensors.items():
+            if _FACT.search(name) and info.nbytes <= MAX_SMALL_BYTES:
+                found.setdefault(file, []).append(info)
+        return found
 
     def content(self, name: str) -> bytes:
         """The bytes of a small tensor. Raises UnreadableFile where it is not small."""

@@ -209,7 +209,7 @@ def test_a_model_with_a_stray_update_is_a_model(pair):
 def test_differences_of_shards_are_read_in_turn(tmp_path, own_cache):
     """Each pair is complete before the next is read, so little is held at a time."""
     from analyzer.buffer import Buffer
-    from analyzer.difference import both, difference
+    from analyzer.difference import BASE_FILE, difference
     from analyzer.scan import outline as scan
     from analyzer.stream import Loaded, Stream
     from analyzer.units import units_of
@@ -221,7 +221,7 @@ def test_differences_of_shards_are_read_in_turn(tmp_path, own_cache):
     outlined = scan(one)
     wanted = [matrix for matrix in outlined.matrices if matrix.stack]
     matrices = difference(wanted, outlined, scan(other))
-    source = both(one, other)
+    source = one.join(other, BASE_FILE)
     buffer = Buffer(600_000)
     seen = 0
     for loaded in Stream(source, units_of(source, matrices), whole=(), buffer=buffer):

@@ -9,7 +9,7 @@ from analyzer.analyze import analyze
 from analyzer.buffer import Buffer
 from analyzer.errors import UnreadableFile
 from analyzer.options import Options
-from analyzer.requests import Target, requests, touching
+from analyzer.requests import Run, Target, requests, touching
 from analyzer.scan import outline
 from analyzer.source import open_source
 from analyzer.store import FolderStore
@@ -106,7 +106,7 @@ def test_a_file_that_changes_between_two_requests(tmp_path, own_cache):
 def test_requests_cover_every_byte_once_and_know_their_targets():
     spans = [(10, 40), (40, 3_000_000), (5_000_000, 90_000_000), (20, 35)]
     targets = [Target(low, high, lambda content: iter(())) for low, high in spans]
-    runs = list(touching("file", targets))
+    runs = [Run("file", *run) for run in touching(targets)]
     assert [(run.start, run.end) for run in runs] == [(10, 3_000_000), (5_000_000, 90_000_000)]
     asked = list(requests(runs, 16_000_000))
     assert sum(one.size for one in asked) == 2_999_990 + 85_000_000

@@ -103,7 +103,10 @@ def _not_readable(folder: Path) -> None:
 def _changing(moment: Moment, change: Callable[[Path], Any]) -> Kind:
     """A model that is spoiled while it is analysed; by then so small a one may all be read."""
     build = file_of(good(_LAYERS), body(_LAYERS))
-    spoil = lambda folder: change(folder / WEIGHTS) and None  # noqa: E731
+
+    def spoil(folder: Path) -> None:
+        change(folder / WEIGHTS)
+
     expect = "UnreadableFile" if moment == "hash" else "either"
     return Kind(build, expect, servable=False, moment=moment, change=spoil)
 
