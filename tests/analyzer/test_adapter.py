@@ -222,6 +222,10 @@ def test_differences_of_shards_are_read_in_turn(tmp_path, own_cache):
     wanted = [matrix for matrix in outlined.matrices if matrix.stack]
     matrices = difference(wanted, outlined, scan(other))
     source = one.join(other, BASE_FILE)
+    so_far = dict(source.bytes_read)
+    assert so_far["local"] > 0
+    assert all(source.tensors(file) for file in source.files)
+    assert source.bytes_read == so_far, "headers are not read again"
     buffer = Buffer(600_000)
     seen = 0
     for loaded in Stream(source, units_of(source, matrices), whole=(), buffer=buffer):

@@ -11,6 +11,7 @@ from analyzer.source import open_source
 from tests.analyzer.hubs import SMALL_REQUESTS, alphas, digest, kept, run
 from tests.hub import actions
 from tests.hub.faults import Fault
+from tests.models import write_sharded
 
 
 def test_a_folder_believes_no_unchecked_spectrum(hub, connect, model, store, local):
@@ -83,6 +84,20 @@ def test_flipped_bits_are_always_seen_when_files_are_read_whole(hub, connect, st
         assert raised.type.__module__ == "analyzer.errors"
         assert hub.faults[0].fired
         assert kept(store) == []
+
+
+def test_a_header_that_was_wrong_once_is_seen(hub, connect, store, tmp_path):
+    """The name of a tensor flips in the first reading; the file itself is right."""
+    folder = tmp_path / "one"
+    write_sharded(folder, layers=2, width=512, layers_per_shard=2)
+    (folder / "model.safetensors.index.json").unlink()
+    content = next(folder.glob("*.safetensors")).read_bytes()
+    hub.add("org/one", folder)
+    hub.faults.append(Fault(actions.flip(content.index(b"q_proj")), path="^/cdn", times=1))
+    with pytest.raises(CorruptFile, match="changed between two readings"):
+        run(connect("org/one"), store, ranged=False)
+    assert hub.faults[0].fired == 1
+    assert kept(store) == []
 
 
 @pytest.mark.parametrize("ranged", [False, True])

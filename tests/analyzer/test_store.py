@@ -1,6 +1,8 @@
 """The folder of kept spectra: whole or absent, first wins, shared by processes."""
 
 import multiprocessing
+import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -178,3 +180,41 @@ def test_two_processes_share_a_folder(store):
     for worker in workers:
         worker.join()
     assert len(list(store.entries())) == 40
+
+
+def test_unchecked_spectra_are_apart_until_they_are_confirmed(store):
+    store.put(KEY, stored(), "model", checked=False)
+    assert store.get(KEY) is None
+    kept = store.get_unchecked(KEY)
+    np.testing.assert_array_equal(kept.spectrum.values, VALUES)
+    store.confirm(KEY, kept.tensor_sha256)
+    assert store.get_unchecked(KEY) is None
+    np.testing.assert_array_equal(store.get(KEY).spectrum.values, VALUES)
+
+
+def test_only_the_spectrum_of_the_checked_bytes_is_confirmed(store):
+    """Another process put its own meanwhile, from bytes that flipped on the way."""
+    store.put(KEY, stored(), "model", checked=False)
+    store.put(KEY, replace(stored(), tensor_sha256="f" * 64), "model", checked=False)
+    assert store.get_unchecked(KEY).tensor_sha256 == "f" * 64, "the last one stays"
+    store.confirm(KEY, stored().tensor_sha256)
+    assert store.get(KEY) is None
+
+
+def test_unchecked_spectra_are_forgotten(store):
+    store.put(KEY, stored(), "model", checked=False)
+    store.forget(KEY)
+    assert store.get_unchecked(KEY) is None
+    store.forget(KEY)
+    store.confirm(KEY, stored().tensor_sha256)
+    assert store.get(KEY) is None
+
+
+def test_drafts_of_killed_processes_are_swept(store):
+    store.put(KEY, stored(), "model")
+    for name, age in ((".new-old", 7200), (".new-young", 60)):
+        left = store.folder / "drafts" / name
+        left.write_bytes(b"half")
+        os.utime(left, (time.time() - age,) * 2)
+    FolderStore(store.folder).put(replace(KEY, matrix="other"), stored(), "model")
+    assert [path.name for path in (store.folder / "drafts").iterdir()] == [".new-young"]
