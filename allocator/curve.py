@@ -11,9 +11,8 @@ from allocator.errors import InvalidRequest
 from allocator.methods import method_named
 from allocator.options import options_from
 from allocator.request import PlanRequest
-from allocator.subject import Scores
-from analyzer.outline import Outline, Record
-from analyzer.report import Analysis
+from allocator.subject import Given
+from analyzer.outline import Record
 
 
 class BudgetCurve(Record):
@@ -26,9 +25,7 @@ class BudgetCurve(Record):
     counts: tuple[tuple[int, ...], ...] = Field(description="one row for each budget")
 
 
-def budget_curve(
-    given: Analysis | Outline | Scores, budgets: Sequence[int], **words: Any
-) -> BudgetCurve:
+def budget_curve(given: Given, budgets: Sequence[int], **words: Any) -> BudgetCurve:
     """The counts at each of these budgets, always rounded by webster; keywords as for `plan`.
 
     Raises like make_plan, and InvalidRequest for a method that cannot meet every budget.

@@ -52,10 +52,15 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Whole counts and the exact shares that they round."""
+    """Whole counts and the exact shares that they round.
+
+    `ranks` and `top_ks` are those of each slot, where the method has a say in them.
+    """
 
     counts: tuple[int, ...]
     shares: tuple[float, ...]
+    ranks: tuple[int, ...] | None = None
+    top_ks: tuple[int, ...] | None = None
 
 
 def allocate(

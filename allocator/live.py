@@ -58,8 +58,10 @@ def match_plan(plan: Plan, model: Any) -> Match:
             modules[name] = _joined(modules.get(name), found, name)
             matched.append(found)
         layers.append(layer.model_copy(update={"modules": tuple(matched)}))
-    for name, module in modules.items():
-        if module.shape != live.shapes[name]:
+    for name, module in list(modules.items()):
+        if module.shape is None:
+            modules[name] = module.model_copy(update={"shape": live.shapes[name]})
+        elif module.shape != live.shapes[name]:
             raise PlanMismatch(
                 f"{name} is {live.shapes[name]} in the model but {module.shape} in the plan; "
                 "make the plan from this model's files"
@@ -141,6 +143,8 @@ def _joined(before: PlanModule | None, found: PlanModule, name: str) -> PlanModu
             f"{name} is one module in the model, but the plan gives its stored parts "
             f"{before.experts} and {found.experts} experts; make the plan per layer"
         )
+    if before.shape is None or found.shape is None:
+        return before.model_copy(update={"shape": None})
     rows = before.shape[0] + found.shape[0]
     return before.model_copy(update={"shape": (rows, before.shape[1])})
 

@@ -52,6 +52,8 @@ class CustomParameters(Record):
     """Parameters of custom."""
 
     counts: tuple[int, ...] = Field(description="experts of each layer, bottom to top")
+    ranks: tuple[int, ...] | None = Field(None, description="of each layer; null: all alike")
+    top_ks: tuple[int, ...] | None = Field(None, description="of each layer; null: all alike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,15 @@ def _custom(
             f"the custom counts sum to {sum(counts)}, not to the budget of {total}; "
             "leave --budget out, the counts bring their own"
         )
+    for name, given in (("ranks", parameters.ranks), ("top_ks", parameters.top_ks)):
+        if given is not None and (len(given) != len(counts) or min(given) < 1):
+            raise InvalidRequest(f"custom {name} are {given}; give one of at least 1 a count")
+    for position, (top_k, count) in enumerate(zip(parameters.top_ks or (), counts, strict=False)):
+        if top_k > count:
+            raise InvalidRequest(
+                f"custom top_k {top_k} at position {position} is above its {count} experts; "
+                "lower it"
+            )
     highest = bounds.maximum or max(counts)
     for position, count in enumerate(counts):
         if not bounds.minimum <= count <= highest:
@@ -175,7 +186,8 @@ def _custom(
                 f"custom count {count} at position {position} is outside {bounds.minimum} to "
                 f"{highest}; change it, --min-experts or --max-experts"
             )
-    return Allocation(counts, tuple(float(count) for count in counts))
+    shares = tuple(float(count) for count in counts)
+    return Allocation(counts, shares, parameters.ranks, parameters.top_ks)
 
 
 def _custom_slots(parameters: CustomParameters) -> int:

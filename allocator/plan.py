@@ -4,12 +4,15 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from allocator.errors import UnreadablePlan
 from analyzer.outline import Document, Record, Skipped, Stack
 
 BudgetKind = Literal["experts", "mean", "parameters"]
 Values = Literal["alpha", "score", "none"]
+Weights = Literal["stored", "bfloat16"]
+ScatterSource = Literal["nominal", "resampling"]
 AlternativeStatus = Literal["ok", "needs_float64", "no_fit", "no_plan", "not_applicable"]
 
 
@@ -18,7 +21,9 @@ class PlanModule(Record):
 
     name: str = Field(description="suffix inside the block, as in the file")
     live: str | None = Field(None, description="suffix in the live model, once matched with one")
-    shape: tuple[int, int] = Field(description="out × in")
+    shape: tuple[int, int] | None = Field(
+        description="out × in; null in a plan that was imported without its model"
+    )
     alpha: float | None = Field(None, description="mean over its matrices, in a per-module plan")
     share: float | None = Field(None, description="exact share, in a per-module plan")
     experts: int
@@ -27,11 +32,14 @@ class PlanModule(Record):
     lora_alpha: float
 
     @property
-    def trainable_parameters(self) -> int:
+    def trainable_parameters(self) -> int | None:
         """Numbers to train: A, B and router; a module with one expert has no router.
 
-        Per expert rank · (in + out) and one router column of `in` (MoLA's count).
+        Per expert rank · (in + out) and one router column of `in` (MoLA's count). None where the
+        shape is not known.
         """
+        if self.shape is None:
+            return None
         rows, columns = self.shape
         router = columns if self.experts > 1 else 0
         return self.experts * (self.rank * (rows + columns) + router)
@@ -60,12 +68,33 @@ class Budget(Record):
 
 
 class Alternative(Record):
-    """The counts that another estimator would give."""
+    """The counts that another estimator would give, or rounded weights."""
 
     estimator: str
+    weights: Weights = Field("stored", description="bfloat16: rounded before they were measured")
     status: AlternativeStatus
     counts: tuple[int, ...] | None = None
     changed: int | None = Field(None, description="layers (or modules) whose count differs")
+
+
+class Spread(Record):
+    """How the count of one layer (or module) scatters when all alphas do."""
+
+    standard_error: float = Field(description="of its alpha, as drawn")
+    counts: dict[int, int] = Field(description="draws by number of experts")
+    kept: float = Field(description="share of the draws that give the plan's own count")
+
+
+class Scatter(Record):
+    """The plan under draws of its alphas, each draw allocated anew."""
+
+    source: ScatterSource
+    note: str = Field(description="what the draws stand for")
+    status: AlternativeStatus = "ok"
+    draws: int
+    seed: int
+    kept: float | None = Field(None, description="share of the draws that give this very plan")
+    spreads: tuple[Spread, ...] = Field((), description="one a count, in the plan's order")
 
 
 class PlanProvenance(Record):
@@ -101,7 +130,10 @@ class Plan(Document):
     trainable_parameters: int | None = Field(description="null where shapes are not known")
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
-    stability: tuple[Alternative, ...] = Field(description="the plan under other estimators")
+    stability: tuple[Alternative, ...] = Field(
+        description="the plan under other estimators, or rounded weights"
+    )
+    scatter: tuple[Scatter, ...] = Field((), description="the plan under draws of its alphas")
     provenance: PlanProvenance
 
     @property
@@ -117,9 +149,33 @@ class Plan(Document):
             )
         )
 
+    @property
+    def per_module(self) -> bool:
+        """Whether modules have counts of their own."""
+        return any(layer.experts is None for layer in self.layers)
+
     def to_json(self) -> str:
         """The plan as a JSON document."""
         return self.model_dump_json(indent=2)
+
+
+def read_plan(text: str | bytes) -> Plan:
+    """The plan in a JSON document. Raises UnreadablePlan, also where its digest does not fit."""
+    try:
+        plan = Plan.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise UnreadablePlan(
+            f"this is no plan: {place}: {first['msg']}; make one with `tailora plan --out FILE`, "
+            "or read another form with `tailora import`"
+        ) from error
+    if plan.digest != digest_of(plan.weights, plan.method, plan.parameters, plan.counts):
+        raise UnreadablePlan(
+            "the plan was changed after it was made: its digest does not fit its counts and "
+            "parameters; make it anew, for example with --method custom --counts"
+        )
+    return plan
 
 
 def digest_of(

@@ -9,13 +9,13 @@ from allocator.methods import method_named
 from allocator.options import PlanOptions, options_from
 from allocator.plan import Budget, Plan, PlanProvenance, digest_of
 from allocator.request import PlanRequest, trainable_parameters
-from allocator.subject import Scores
+from allocator.subject import Given
 from analyzer.outline import Outline
 from analyzer.report import Analysis
 from analyzer.version import tailora_version
 
 
-def make_plan(given: Analysis | Outline | Scores, options: PlanOptions | None = None) -> Plan:
+def make_plan(given: Given, options: PlanOptions | None = None) -> Plan:
     """How many experts each layer (or module) gets.
 
     `given` is an analysis, an outline (for methods that need no alphas), or one score per layer.
@@ -53,7 +53,7 @@ def make_plan(given: Analysis | Outline | Scores, options: PlanOptions | None = 
     )
 
 
-def plan(given: Analysis | Outline | Scores, **words: Any) -> Plan:
+def plan(given: Given, **words: Any) -> Plan:
     """make_plan in keywords: the fields of PlanOptions and the method's own parameters.
 
     `plan(analysis, budget=160, beta=3)`, `plan(outline, method="mola", shape="2468")`.
@@ -75,7 +75,7 @@ def check_feasible(outline: Outline, options: PlanOptions) -> bool:
     return method.needs_values
 
 
-def _provenance(given: Analysis | Outline | Scores) -> PlanProvenance:
+def _provenance(given: Given) -> PlanProvenance:
     own = tailora_version()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     if not isinstance(given, Analysis):

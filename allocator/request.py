@@ -1,6 +1,7 @@
 """One request for a plan, resolved against what it is made for."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from allocator.budget import Cost, total_experts
@@ -9,9 +10,7 @@ from allocator.methods import Method, Slots, method_named
 from allocator.options import PlanOptions
 from allocator.plan import Alternative, PlanLayer, PlanModule
 from allocator.stability import alternatives
-from allocator.subject import Layer, Scores, Subject, subject_of
-from analyzer.outline import Module, Outline
-from analyzer.report import Analysis
+from allocator.subject import Given, Layer, Subject, Target, subject_of
 
 
 class PlanRequest:
@@ -20,14 +19,13 @@ class PlanRequest:
     Raises AllocatorError or AnalyzerError where they do not go together.
     """
 
-    def __init__(self, given: Analysis | Outline | Scores, options: PlanOptions) -> None:
+    def __init__(self, given: Given, options: PlanOptions) -> None:
         """Resolve stacks, modules, values and the method's parameters."""
         self._given = given
         self._options = options
         self._method: Method = method_named(options.method)
         self._parameters = self._method.parse(options.parameters)
         self.subject: Subject = subject_of(given, options, self._method.needs_values)
-        self._modules = [module for layer in self.subject.layers for module in layer.modules]
         self._slots = self._slots_of(self.subject, options)
 
     def _slots_of(self, subject: Subject, options: PlanOptions) -> Slots:
@@ -92,71 +90,72 @@ class PlanRequest:
 
     def layers(self, allocation: Allocation) -> list[PlanLayer]:
         """The plan's layers."""
-        rows = list(zip(allocation.counts, allocation.shares, strict=True))
-        if not self._options.per_module:
-            return [
-                self._layer(layer, count, share)
-                for layer, (count, share) in zip(self.subject.layers, rows, strict=True)
-            ]
-        values = self._slots.values or (None,) * len(rows)
-        cells = iter(zip(rows, values, strict=True))
+        slots = iter(self._slot_rows(allocation))
         built = []
         for layer in self.subject.layers:
-            modules = []
-            for module in layer.modules:
-                (count, share), value = next(cells)
-                modules.append(self._module(module, count, share, value))
-            built.append(self._planned(layer, tuple(modules)))
+            if self._options.per_module:
+                modules = tuple(self._module(module, next(slots)) for module in layer.modules)
+                built.append(self._layer(layer, modules, None))
+            else:
+                slot = next(slots)
+                common = replace(slot, share=None, value=None)
+                modules = tuple(self._module(module, common) for module in layer.modules)
+                built.append(self._layer(layer, modules, slot))
         return built
 
-    def _layer(self, layer: Layer, count: int, share: float) -> PlanLayer:
-        modules = tuple(self._module(module, count) for module in layer.modules)
-        return self._planned(layer, modules, share, count, min(self._options.top_k, count))
+    def _slot_rows(self, allocation: Allocation) -> list["_Slot"]:
+        """What each slot gets; a method that leaves rank and top_k open takes the options'."""
+        counts, options = allocation.counts, self._options
+        return [
+            _Slot(*row)
+            for row in zip(
+                counts,
+                allocation.shares,
+                self._slots.values or (None,) * len(counts),
+                allocation.ranks or (options.rank,) * len(counts),
+                allocation.top_ks or [min(options.top_k, count) for count in counts],
+                strict=True,
+            )
+        ]
 
-    def _planned(
-        self,
-        layer: Layer,
-        modules: tuple[PlanModule, ...],
-        share: float | None = None,
-        experts: int | None = None,
-        top_k: int | None = None,
+    def _layer(
+        self, layer: Layer, modules: tuple[PlanModule, ...], slot: "_Slot | None"
     ) -> PlanLayer:
         return PlanLayer(
             stack=layer.stack,
             layer=layer.layer,
             alpha=layer.value,
             nominal_standard_error=layer.error,
-            share=share,
-            experts=experts,
-            top_k=top_k,
+            share=slot.share if slot else None,
+            experts=slot.count if slot else None,
+            top_k=slot.top_k if slot else None,
             modules=modules,
         )
 
-    def _module(
-        self, module: Module, count: int, share: float | None = None, alpha: float | None = None
-    ) -> PlanModule:
+    def _module(self, module: Target, slot: "_Slot") -> PlanModule:
         return PlanModule(
             name=module.name,
             shape=module.shape,
-            alpha=alpha,
-            share=share,
-            experts=count,
-            top_k=min(self._options.top_k, count),
-            rank=self._options.rank,
+            alpha=slot.value,
+            share=slot.share,
+            experts=slot.count,
+            top_k=slot.top_k,
+            rank=slot.rank,
             lora_alpha=self._options.lora_alpha,
         )
 
     def _cost(self) -> Cost | None:
-        if not self._modules:
+        layers = self.subject.layers
+        sizes = [[sum(m.shape) for m in layer.modules if m.shape] for layer in layers]
+        modules = sum(len(layer.modules) for layer in layers)
+        if modules == 0 or sum(map(len, sizes)) < modules:
             return None
-        rank, layers = self._options.rank, self.subject.layers
+        rank = self._options.rank
         if self._options.per_module:
-            least = min(sum(module.shape) for module in self._modules)
-            cheapest = rank * least * len(self._modules) / len(layers)
+            least = min(size for layer in sizes for size in layer)
+            cheapest = rank * least * modules / len(layers)
         else:
-            cheapest = float(
-                rank * min(sum(sum(m.shape) for m in layer.modules) for layer in layers)
-            )
+            cheapest = float(rank * min(map(sum, sizes)))
         return Cost(
             lambda total: trainable_parameters(self.layers(self.allocate(total))) or 0, cheapest
         )
@@ -184,5 +183,17 @@ class PlanRequest:
 
 def trainable_parameters(layers: Sequence[PlanLayer]) -> int | None:
     """Numbers to train in all layers; None where their modules are not known."""
-    modules = [module for layer in layers for module in layer.modules]
-    return sum(module.trainable_parameters for module in modules) if modules else None
+    numbers = [module.trainable_parameters for layer in layers for module in layer.modules]
+    known = [number for number in numbers if number is not None]
+    return sum(known) if numbers and len(known) == len(numbers) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What one slot gets, and why."""
+
+    count: int
+    share: float | None
+    value: float | None
+    rank: int
+    top_k: int

@@ -8,7 +8,6 @@ from allocator.options import PlanOptions
 from allocator.plan import Values
 from analyzer.outline import (
     Matrix,
-    Module,
     Outline,
     Skipped,
     Stack,
@@ -24,12 +23,21 @@ SCORE_STACK = "text"
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A module to adapt: suffix in the block, shape (out × in) where known, and its matrices."""
+
+    name: str
+    shape: tuple[int, int] | None = None
+    matrices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One block to adapt, with its modules and, where known, its value."""
 
     stack: str
     layer: int
-    modules: tuple[Module, ...]
+    modules: tuple[Target, ...]
     value: float | None = None
     error: float | None = None
 
@@ -55,7 +63,7 @@ class Subject:
         return [
             mean_value(
                 [by_name[name] for name in module.matrices],
-                f"{module.name} in layer {module.layer} of {module.stack}",
+                f"{module.name} in layer {layer.layer} of {layer.stack}",
                 options.estimator,
                 options.aspect,
                 options.weighting,
@@ -65,10 +73,14 @@ class Subject:
         ]
 
 
-def subject_of(
-    given: Analysis | Outline | Scores, options: PlanOptions, wants_values: bool
-) -> Subject:
+Given = Analysis | Outline | Subject | Scores
+"""What a plan can be made from."""
+
+
+def subject_of(given: Given, options: PlanOptions, wants_values: bool) -> Subject:
     """The layers to adapt. Raises InvalidRequest, or AnalyzerError for stacks, modules and fits."""
+    if isinstance(given, Subject):
+        return given
     if isinstance(given, Analysis):
         return _from_analysis(given, options, wants_values)
     if isinstance(given, Outline):
@@ -178,4 +190,5 @@ def _from_scores(scores: Scores, options: PlanOptions) -> Subject:
 
 
 def _layer(stack: str, layer: int, block: Sequence[Matrix]) -> Layer:
-    return Layer(stack, layer, tuple(modules_of(block)))
+    modules = (Target(module.name, module.shape, module.matrices) for module in modules_of(block))
+    return Layer(stack, layer, tuple(modules))
