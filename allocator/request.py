@@ -8,8 +8,7 @@ from allocator.budget import Cost, total_experts
 from allocator.integers import Allocation
 from allocator.methods import Method, Slots, method_named
 from allocator.options import PlanOptions
-from allocator.plan import Alternative, PlanLayer, PlanModule
-from allocator.stability import alternatives
+from allocator.plan import PlanLayer, PlanModule
 from allocator.subject import Given, Layer, Subject, Target, subject_of
 
 
@@ -21,8 +20,7 @@ class PlanRequest:
 
     def __init__(self, given: Given, options: PlanOptions) -> None:
         """Resolve stacks, modules, values and the method's parameters."""
-        self._given = given
-        self._options = options
+        self.options = options
         self._method: Method = method_named(options.method)
         self._parameters = self._method.parse(options.parameters)
         self.subject: Subject = subject_of(given, options, self._method.needs_values)
@@ -38,26 +36,26 @@ class PlanRequest:
                 depth for depth, layer in enumerate(layers) for _ in range(len(layer.modules))
             ),
             layers=len(layers),
-            values=(tuple(subject.module_values(options)) if self._method.needs_values else None),
+            values=subject.alphas(options) if self._method.needs_values else None,
         )
 
     def total(self) -> int:
         """Experts per layer, summed over layers."""
         layers = len(self.subject.layers)
         return total_experts(
-            self._options, self._method, layers, self._own_total(layers), self._cost()
+            self.options, self._method, layers, self._own_total(layers), self._cost()
         )
 
     def _own_total(self, layers: int) -> int | None:
         """The total over layers that the method itself brings, where no budget was given."""
-        if self._options.budget is None and self._method.own_total is not None:
+        if self.options.budget is None and self._method.own_total is not None:
             return self._method.own_total(layers, self._parameters)
         own = self._own_slots()
         return None if own is None else own * layers // len(self._slots.depths)
 
     def _own_slots(self) -> int | None:
         """The sum of counts that the method itself brings, where no budget was given."""
-        if self._options.budget is None and self._method.own_slots is not None:
+        if self.options.budget is None and self._method.own_slots is not None:
             return self._method.own_slots(self._parameters)
         return None
 
@@ -66,26 +64,20 @@ class PlanRequest:
         layers = len(self.subject.layers)
         allocated = self._own_slots()
         if allocated is None:
-            self._options.bounds.check(total, layers)
+            self.options.bounds.check(total, layers)
             allocated = total * len(self._slots.depths) // layers
         return self._method.allocate(
-            self._slots, allocated, self._parameters, self._options.bounds, self._options.rounding
+            self._slots, allocated, self._parameters, self.options.bounds, self.options.rounding
         )
 
-    def stability(self, counts: tuple[int, ...]) -> tuple[Alternative, ...]:
-        """The counts under the other estimators; empty for a method that uses none."""
-        if not self._method.needs_values:
-            return ()
-        return alternatives(self._given, self._options, counts, self._counts_by)
-
-    def _counts_by(self, subject: Subject, options: PlanOptions, allocated: int) -> tuple[int, ...]:
-        """The counts from another subject's values, at the same sum of counts."""
+    def recount(self, values: tuple[float, ...], allocated: int) -> tuple[int, ...]:
+        """The counts from other values, at a sum of counts. Raises AllocatorError."""
         return self._method.allocate(
-            self._slots_of(subject, options),
+            replace(self._slots, values=values),
             allocated,
             self._parameters,
-            options.bounds,
-            options.rounding,
+            self.options.bounds,
+            self.options.rounding,
         ).counts
 
     def layers(self, allocation: Allocation) -> list[PlanLayer]:
@@ -93,7 +85,7 @@ class PlanRequest:
         slots = iter(self._slot_rows(allocation))
         built = []
         for layer in self.subject.layers:
-            if self._options.per_module:
+            if self.options.per_module:
                 modules = tuple(self._module(module, next(slots)) for module in layer.modules)
                 built.append(self._layer(layer, modules, None))
             else:
@@ -105,7 +97,7 @@ class PlanRequest:
 
     def _slot_rows(self, allocation: Allocation) -> list["_Slot"]:
         """What each slot gets; a method that leaves rank and top_k open takes the options'."""
-        counts, options = allocation.counts, self._options
+        counts, options = allocation.counts, self.options
         return [
             _Slot(*row)
             for row in zip(
@@ -141,7 +133,7 @@ class PlanRequest:
             experts=slot.count,
             top_k=slot.top_k,
             rank=slot.rank,
-            lora_alpha=self._options.lora_alpha,
+            lora_alpha=self.options.lora_alpha,
         )
 
     def _cost(self) -> Cost | None:
@@ -150,8 +142,8 @@ class PlanRequest:
         modules = sum(len(layer.modules) for layer in layers)
         if modules == 0 or sum(map(len, sizes)) < modules:
             return None
-        rank = self._options.rank
-        if self._options.per_module:
+        rank = self.options.rank
+        if self.options.per_module:
             least = min(size for layer in sizes for size in layer)
             cheapest = rank * least * modules / len(layers)
         else:
@@ -162,13 +154,14 @@ class PlanRequest:
 
     def parameters(self) -> dict[str, Any]:
         """Every parameter of the plan, defaults included."""
-        options = self._options
+        options = self.options
         by_alpha = self.subject.values == "alpha"
         return {
-            **self._parameters.model_dump(mode="json"),
+            **self._parameters.model_dump(mode="json", exclude_none=True),
             "estimator": options.estimator if by_alpha else None,
             "aspect": options.aspect if by_alpha else None,
             "weighting": options.weighting if by_alpha else None,
+            **({"windows": self.subject.windows} if self.subject.windows else {}),
             "rounding": options.rounding,
             "min_experts": options.min_experts,
             "max_experts": options.max_experts,

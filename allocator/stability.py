@@ -1,53 +1,65 @@
-"""How much a plan hangs on its estimator: the counts that the others would give."""
+"""How much a plan hangs on its estimator, and on the rounding of its weights."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from allocator.errors import AllocatorError
+from allocator.errors import AllocatorError, InvalidRequest
 from allocator.options import PlanOptions
-from allocator.plan import Alternative
-from allocator.subject import Subject, subject_of
+from allocator.plan import Alternative, Weights
+from allocator.request import PlanRequest
+from allocator.subject import subject_of
 from analyzer.errors import BadModel
 from analyzer.report import Analysis
 from analyzer.tails import ESTIMATORS
 
-Recount = Callable[[Subject, PlanOptions, int], tuple[int, ...]]
 
-
-def alternatives(
-    given: object, options: PlanOptions, counts: tuple[int, ...], recount: Recount
+def by_estimators(
+    request: PlanRequest, analysis: Analysis, counts: tuple[int, ...]
 ) -> tuple[Alternative, ...]:
-    """What each other estimator would give from the same spectra; empty without spectra.
+    """What each other estimator would give from the same spectra.
 
-    A peak estimator on float32 spectra says `needs_float64`; under an aspect correction that
-    only hill knows, the others are `not_applicable`.
+    A peak estimator on float32 spectra says `needs_float64`; under a correction that only hill
+    knows, the others are `not_applicable`.
     """
-    if not isinstance(given, Analysis):
-        return ()
+    own = request.options
+    others = [name for name in ESTIMATORS if name != own.estimator]
+    if own.aspect == "marchenko_pastur":
+        return tuple(Alternative(estimator=name, status="not_applicable") for name in others)
     return tuple(
-        _alternative(given, name, options, counts, recount)
-        for name in ESTIMATORS
-        if name != options.estimator
+        _alternative(request, analysis, replace(own, estimator=name), counts) for name in others
     )
 
 
+def by_rounding(
+    request: PlanRequest, analysis: Analysis, rounded: Analysis, counts: tuple[int, ...]
+) -> Alternative:
+    """What the same weights rounded to bfloat16 would give.
+
+    Raises InvalidRequest where the two analyses are of different weights or settings.
+    """
+    settings = analysis.settings.model_copy(update={"rounded": True})
+    if (rounded.weights, rounded.settings) != (analysis.weights, settings):
+        raise InvalidRequest(
+            "the analysis of rounded weights is of other weights or settings; make both alike"
+        )
+    return _alternative(request, rounded, request.options, counts, "bfloat16")
+
+
 def _alternative(
+    request: PlanRequest,
     analysis: Analysis,
-    name: str,
     options: PlanOptions,
     counts: tuple[int, ...],
-    recount: Recount,
+    weights: Weights = "stored",
 ) -> Alternative:
-    if options.aspect != "none" and name != "hill":
-        return Alternative(estimator=name, status="not_applicable")
+    name = options.estimator
     if any(name not in matrix.fits for matrix in analysis.matrices):
-        return Alternative(estimator=name, status="needs_float64")
-    other = replace(options, estimator=name)
+        return Alternative(estimator=name, weights=weights, status="needs_float64")
     try:
-        found = recount(subject_of(analysis, other, True), other, sum(counts))
+        values = subject_of(analysis, options, True).alphas(options)
+        found = request.recount(values, sum(counts))
     except BadModel:
-        return Alternative(estimator=name, status="no_fit")
+        return Alternative(estimator=name, weights=weights, status="no_fit")
     except AllocatorError:
-        return Alternative(estimator=name, status="no_plan")
+        return Alternative(estimator=name, weights=weights, status="no_plan")
     changed = sum(mine != its for mine, its in zip(counts, found, strict=True))
-    return Alternative(estimator=name, status="ok", counts=found, changed=changed)
+    return Alternative(estimator=name, weights=weights, status="ok", counts=found, changed=changed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from allocator.errors import InvalidRequest
 from allocator.options import PlanOptions
@@ -15,7 +16,14 @@ from analyzer.outline import (
     left_out,
     modules_of,
 )
-from analyzer.report import Analysis, MatrixResult, block_values, fit_warnings, mean_value
+from analyzer.report import (
+    Analysis,
+    MatrixResult,
+    Value,
+    block_values,
+    fit_warnings,
+    mean_value,
+)
 from analyzer.selection import choose_stacks, keep_modules, select
 
 Scores = Sequence[float]
@@ -41,6 +49,11 @@ class Layer:
     value: float | None = None
     error: float | None = None
 
+    @property
+    def matrices(self) -> tuple[str, ...]:
+        """The matrices of all its modules."""
+        return tuple(name for module in self.modules for name in module.matrices)
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -56,21 +69,32 @@ class Subject:
     revision: str | None = None
     model_type: str | None = None
     matrices: tuple[MatrixResult, ...] = ()
+    windows: dict[str, Any] | None = None
 
-    def module_values(self, options: PlanOptions) -> list[float]:
-        """The alpha of every module, over all layers in order. Raises AnalyzerError."""
+    def groups(self, options: PlanOptions) -> list[tuple[str, list[MatrixResult]]]:
+        """The matrices behind each count, with a name: of every layer, or of every module."""
         by_name = {matrix.name: matrix for matrix in self.matrices}
-        return [
-            mean_value(
-                [by_name[name] for name in module.matrices],
-                f"{module.name} in layer {layer.layer} of {layer.stack}",
-                options.estimator,
-                options.aspect,
-                options.weighting,
-            ).alpha
+        places = [
+            (f"{what}layer {layer.layer} of {layer.stack}", names)
             for layer in self.layers
-            for module in layer.modules
+            for what, names in (
+                [(f"{module.name} in ", module.matrices) for module in layer.modules]
+                if options.per_module
+                else [("", layer.matrices)]
+            )
         ]
+        return [(name, [by_name[each] for each in names]) for name, names in places]
+
+    def slot_values(self, options: PlanOptions) -> list[Value]:
+        """The value behind each count. Raises AnalyzerError."""
+        return [
+            mean_value(group, name, options.estimator, options.aspect, options.weighting)
+            for name, group in self.groups(options)
+        ]
+
+    def alphas(self, options: PlanOptions) -> tuple[float, ...]:
+        """The alpha behind each count. Raises AnalyzerError."""
+        return tuple(value.alpha for value in self.slot_values(options))
 
 
 Given = Analysis | Outline | Subject | Scores
@@ -110,6 +134,7 @@ def _from_analysis(analysis: Analysis, options: PlanOptions, wants_values: bool)
         matrices = keep_modules(matrices, options.modules)
     layers = [_layer(*place, block) for place, block in blocks_of(matrices).items()]
     if wants_values:
+        _check_aspect(analysis, options)
         values = block_values(
             matrices,
             estimator=options.estimator,
@@ -131,7 +156,23 @@ def _from_analysis(analysis: Analysis, options: PlanOptions, wants_values: bool)
         revision=analysis.revision,
         model_type=analysis.model_type,
         matrices=tuple(matrices),
+        windows=_windows(analysis) if wants_values else None,
     )
+
+
+def _check_aspect(analysis: Analysis, options: PlanOptions) -> None:
+    """Pooled windows and whole matrices are measured apart."""
+    made, asked = analysis.settings.aspect, options.aspect
+    if (made == "subsample") != (asked == "subsample"):
+        raise InvalidRequest(
+            f"the plan asks for aspect {asked}, but the analysis was made with {made}; "
+            f"analyse again with --aspect {asked}"
+        )
+
+
+def _windows(analysis: Analysis) -> dict[str, Any] | None:
+    windows = analysis.settings.windows
+    return windows.model_dump(mode="json") if windows else None
 
 
 def _warnings(

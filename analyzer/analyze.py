@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from analyzer.difference import BASE_FILE, difference
 from analyzer.errors import InvalidOption
 from analyzer.experts import experts_values, sample_experts
+from analyzer.measuring import MatrixMeasurer
 from analyzer.options import Options
 from analyzer.outline import Outline, left_out
+from analyzer.progress import Progress, measured, source_hashes
 from analyzer.report import Analysis, Base, MatrixResult, Settings, block_values, fit_warnings
 from analyzer.run import Run
 from analyzer.scan import outline as scan_outline
@@ -17,18 +18,6 @@ from analyzer.selection import select
 from analyzer.source import Source
 from analyzer.spectrum import Precision
 from analyzer.store import SpectrumStore
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an analysis is."""
-
-    done: int
-    total: int
-    bytes_done: int
-    bytes_total: int
-    matrix: str
-    alpha: float | None
 
 
 def analyze(
@@ -61,23 +50,10 @@ def analyze(
         kind, base_outline = "difference", scan_outline(base)
         chosen = difference(chosen, outline, base_outline)
         source = source.join(base, BASE_FILE)
-    bytes_done, bytes_total = 0, sum(matrix.bytes for matrix in chosen)
-    hashes = {}
-    for file in source.files:
-        if progress is not None:
-            progress(Progress(0, len(chosen), 0, bytes_total, f"checksum of {file}", None))
-        hashes[file] = source.sha256(file)
-    run = Run(source, options, store, hashes)
-    results = {}
-    for matrix, result in run.results(chosen):
-        results[matrix.name] = result
-        bytes_done += matrix.bytes
-        if progress is not None:
-            alpha = result.fits[options.estimator].alpha
-            progress(
-                Progress(len(results), len(chosen), bytes_done, bytes_total, matrix.name, alpha)
-            )
-    matrices = tuple(results[matrix.name] for matrix in chosen)
+    hashes = source_hashes(source, chosen, progress)
+    measurer = MatrixMeasurer(options, store)
+    run = Run(source, options, store, hashes, measurer)
+    matrices = measured(run, chosen, measurer, progress)
     return Analysis(
         kind=kind,
         model=outline.model,
@@ -92,6 +68,8 @@ def analyze(
             precision=_lowest_precision(matrices),
             solver=options.solver,
             experts_per_layer=options.experts_per_layer,
+            windows=options.windows if options.aspect == "subsample" else None,
+            rounded=options.rounded,
         ),
         stacks=outline.stacks,
         base=_base(base, hashes),
@@ -134,9 +112,9 @@ def _check_ranged(options: Options, source: Source, base: Source) -> None:
 
 
 def _check_aspect(outline: Outline, options: Options) -> None:
-    if outline.kind == "adapter" and options.aspect != "none":
+    if outline.kind == "adapter" and (options.aspect != "none" or options.rounded):
         raise InvalidOption(
-            f"aspect {options.aspect} compares with random matrices of full rank, which the "
+            "shape corrections and rounding are defined for weights of full rank, which the "
             "updates of an adapter are not; use --aspect none"
         )
 

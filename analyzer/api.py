@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from analyzer.analyze import Progress
 from analyzer.analyze import analyze as analyze_source
 from analyzer.estimate import estimate
 from analyzer.options import DEFAULT_MEMORY, Options
 from analyzer.outline import Outline
+from analyzer.progress import Progress
 from analyzer.report import Analysis
 from analyzer.scan import outline as scan_outline
 from analyzer.source import Source, open_source

@@ -1,8 +1,9 @@
 """Correct alpha for a matrix's shape.
 
 A wide random matrix has a shorter tail than a square one before any training, so alphas of
-different shapes compare badly. The correction divides Hill's alpha by the value that it takes on
-the Marchenko-Pastur law (i.i.d. entries) of the same aspect ratio.
+different shapes compare badly. `marchenko_pastur` divides Hill's alpha by the value that it takes
+on the Marchenko-Pastur law (i.i.d. entries) of the same aspect ratio. `subsample` measures windows
+of one ratio instead of the matrix (`sampling.Windows`), so its alphas need nothing afterwards.
 """
 
 from functools import lru_cache
@@ -12,8 +13,8 @@ from typing import Literal
 from analyzer.errors import InvalidOption
 from analyzer.tails import Fit
 
-Aspect = Literal["none", "marchenko_pastur"]
-ASPECTS: tuple[Aspect, ...] = ("none", "marchenko_pastur")
+Aspect = Literal["none", "marchenko_pastur", "subsample"]
+ASPECTS: tuple[Aspect, ...] = ("none", "marchenko_pastur", "subsample")
 
 
 def check_aspect(aspect: str, estimator: str) -> None:
@@ -23,21 +24,26 @@ def check_aspect(aspect: str, estimator: str) -> None:
     if aspect == "marchenko_pastur" and estimator != "hill":
         raise InvalidOption(
             f"aspect marchenko_pastur is defined for hill only, not for {estimator}: a random "
-            "matrix has no power law for it to find; use --estimator hill or --aspect none"
+            "matrix has no power law for it to find; use --estimator hill, or --aspect subsample"
         )
 
 
 def corrected(fit: Fit, shape: tuple[int, int], aspect: Aspect) -> Fit:
     """The fit with alpha and its error divided by the reference value of the shape."""
-    if aspect == "none" or fit.alpha is None or fit.nominal_standard_error is None:
+    if fit.alpha is None or fit.nominal_standard_error is None:
         return fit
-    reference = marchenko_pastur_hill(max(shape) / min(shape))
+    reference = reference_alpha(shape, aspect)
     return fit.model_copy(
         update={
             "alpha": fit.alpha / reference,
             "nominal_standard_error": fit.nominal_standard_error / reference,
         }
     )
+
+
+def reference_alpha(shape: tuple[int, int], aspect: Aspect) -> float:
+    """What an alpha of that shape is divided by: 1 unless the aspect is marchenko_pastur."""
+    return marchenko_pastur_hill(max(shape) / min(shape)) if aspect == "marchenko_pastur" else 1.0
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ decomposition. Their absolute error is about eps · λ_max, so eigenvalues below
 `Spectrum.null_level` are noise; `solver="svd"` resolves those too, for its price.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,7 +15,11 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]  # exported u
 
 from analyzer.errors import InvalidOption
 from analyzer.outline import View
+from analyzer.sampling import Index, Place
 from analyzer.spectrum import Precision, Solver, Spectrum, SpectrumStatus
+
+MOST_WINDOWED = {"cpu": 4_194_304, "cuda": 67_108_864}
+"""Elements of windows that are solved as one batch, at most (unless one window has more)."""
 
 _COLUMNS = 8192
 _ROW_BLOCKS = 8
@@ -103,6 +107,49 @@ def batch_eigenvalues(
     for (position, exponent), solved in zip(ready.items(), _solve(prepared, solver), strict=True):
         spectra[position] = _spectrum(solved, exponent, precision, weights[position])
     return [spectra[position] for position in range(len(weights))]
+
+
+def window_eigenvalues(
+    weight: torch.Tensor,
+    places: Iterable[Place],
+    *,
+    precision: Precision = "float32",
+    solver: Solver = "gram",
+    device: torch.device | None = None,
+) -> Spectrum:
+    """The spectra of equal windows of a 2-D weight, one after the other; see eigenvalues.
+
+    Windows are solved in batches. One that is not finite or does not converge decides the status.
+    """
+    weight = weight.to(device or torch.device("cpu"))
+    most = MOST_WINDOWED[weight.device.type]
+    spectra: list[Spectrum] = []
+    batch: list[torch.Tensor] = []
+
+    def solve() -> None:
+        spectra.extend(
+            batch_eigenvalues(batch, precision=precision, solver=solver, device=weight.device)
+        )
+        batch.clear()
+
+    for rows, columns in places:
+        window = _window(weight, rows, columns)
+        if batch and (len(batch) + 1) * window.numel() > most:
+            solve()
+        batch.append(window)
+    solve()
+    failed = [found.status for found in spectra if found.status != "ok"]
+    values = np.concatenate([found.values for found in spectra])
+    return Spectrum(values, precision, failed[0] if failed else "ok", len(spectra))
+
+
+def _window(weight: torch.Tensor, rows: Index, columns: Index) -> torch.Tensor:
+    def index(wanted: Index) -> slice | torch.Tensor:
+        if isinstance(wanted, slice):
+            return wanted
+        return torch.from_numpy(wanted).to(weight.device)
+
+    return weight[index(rows)][:, index(columns)]
 
 
 def _spectrum(

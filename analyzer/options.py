@@ -8,6 +8,7 @@ from analyzer.aspect import Aspect, check_aspect
 from analyzer.errors import InvalidOption
 from analyzer.outline import Scope
 from analyzer.report import Weighting, check_weighting
+from analyzer.sampling import FARMS_WINDOWS, Sampling, Windows
 from analyzer.spectrum import PRECISIONS, SOLVERS, Precision, Solver
 from analyzer.tails import estimator_named
 
@@ -26,6 +27,8 @@ class Options:
     `memory`: bytes that may be read ahead of the solver. `ranged`: of files on the Hub read only
     what is wanted, which cannot be checked (True), read them whole (False), or as it pays (None).
     `experts_per_layer`: how many experts of each block of a MoE base to read; None reads all.
+    `windows`: what aspect `subsample` measures. `rounded`: weights are rounded to bfloat16 first.
+    `compare_distributions`: fit other distributions to each tail as well.
     """
 
     estimator: str = "hill"
@@ -40,6 +43,9 @@ class Options:
     memory: int = DEFAULT_MEMORY
     ranged: bool | None = None
     experts_per_layer: int | None = None
+    windows: Windows = FARMS_WINDOWS
+    rounded: bool = False
+    compare_distributions: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be before any byte is read."""
@@ -53,6 +59,7 @@ class Options:
                 f"estimator {self.estimator} jumps under float32 rounding and needs float64; "
                 "drop --precision or use --precision float64"
             )
+        self.windows.check()
         if self.solver not in SOLVERS:
             raise InvalidOption(f"solver {self.solver} is unknown; use one of {', '.join(SOLVERS)}")
         if not _DEVICE.fullmatch(self.device):
@@ -67,6 +74,11 @@ class Options:
     def reads_whole(self, share: float) -> bool:
         """Whether a Hub file is read whole and checked when this share of it is wanted."""
         return share >= MOST_OF_A_FILE if self.ranged is None else not self.ranged
+
+    @property
+    def sampling(self) -> Sampling:
+        """What of each weight is solved."""
+        return Sampling(self.windows if self.aspect == "subsample" else None, self.rounded)
 
     @property
     def solved_precision(self) -> Precision:

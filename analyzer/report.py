@@ -8,9 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from analyzer.aspect import Aspect, check_aspect, corrected
+from analyzer.distributions import Comparison
 from analyzer.errors import BadModel, InvalidOption
 from analyzer.measures import Measures
 from analyzer.outline import Document, Kind, Matrix, Record, Scope, Skipped, Stack, blocks_of
+from analyzer.sampling import Windows
 from analyzer.spectrum import Precision, Solver
 from analyzer.tails import Fit, estimator_named
 
@@ -23,15 +25,21 @@ class MatrixResult(Matrix):
 
     precision: Precision = Field(description="of the arithmetic behind the eigenvalues")
     tensor_sha256: str = Field(description="of the bytes that were read for it")
-    fits: dict[str, Fit] = Field(description="by estimator; alphas before any aspect correction")
-    measures: Measures | None
+    fits: dict[str, Fit] = Field(
+        description="by estimator; alphas before any correction by marchenko_pastur, and of pooled "
+        "windows under subsample"
+    )
+    measures: Measures | None = Field(description="null under subsample")
+    comparisons: tuple[Comparison, ...] | None = Field(
+        None, description="other distributions for the same tail, if asked for"
+    )
 
 
 class Value(Record):
     """The mean alpha of a group of matrices."""
 
     alpha: float
-    nominal_standard_error: float = Field(description="for independent draws; see Fit")
+    nominal_standard_error: float | None = Field(description="for independent draws; see Fit")
     matrices: int = Field(description="matrices in the mean")
     left_out: tuple[str, ...] = Field((), description="matrices without a fit")
 
@@ -53,6 +61,8 @@ class Settings(Record):
     precision: Precision
     solver: Solver
     experts_per_layer: int | None = Field(None, description="size of the sample; null reads all")
+    windows: Windows | None = Field(None, description="what aspect subsample measured")
+    rounded: bool = Field(False, description="weights were rounded to bfloat16 first")
 
 
 class Provenance(Record):
@@ -160,12 +170,9 @@ def mean_value(
     check_aspect(aspect, estimator)
     check_weighting(weighting)
     fits = [(matrix, corrected(_fit(matrix, estimator), matrix.shape, aspect)) for matrix in group]
-    alphas, errors, weights = [], [], []
-    for matrix, fit in fits:
-        if fit.alpha is not None and fit.nominal_standard_error is not None:
-            alphas.append(fit.alpha)
-            errors.append(fit.nominal_standard_error)
-            weights.append(1 if weighting == "equal" else matrix.shape[0] * matrix.shape[1])
+    alphas = [fit.alpha for _, fit in fits if fit.alpha is not None]
+    errors = [fit.nominal_standard_error for _, fit in fits if fit.alpha is not None]
+    weights = weights_of([matrix for matrix, fit in fits if fit.alpha is not None], weighting)
     if not alphas:
         reasons = ", ".join(sorted({fit.status for _, fit in fits}))
         raise BadModel(
@@ -173,12 +180,20 @@ def mean_value(
             "try another estimator, or a method that needs no alphas: uniform or mola"
         )
     total = sum(weights)
+    known = [error for error in errors if error is not None]
     return Value(
         alpha=sum(map(mul, weights, alphas)) / total,
-        nominal_standard_error=hypot(*map(mul, weights, errors)) / total,
+        nominal_standard_error=(
+            hypot(*map(mul, weights, known)) / total if len(known) == len(errors) else None
+        ),
         matrices=len(alphas),
         left_out=tuple(matrix.name for matrix, fit in fits if fit.alpha is None),
     )
+
+
+def weights_of(matrices: Iterable[Matrix], weighting: Weighting) -> list[int]:
+    """The weight of each matrix in a mean: 1, or its number of parameters."""
+    return [1 if weighting == "equal" else mul(*matrix.shape) for matrix in matrices]
 
 
 def _fit(matrix: MatrixResult, estimator: str) -> Fit:

@@ -1,21 +1,21 @@
 """One pass over a source: what the store has first, then the rest as it is solved."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from analyzer.buffer import Buffer
 from analyzer.errors import CorruptFile, InvalidOption
-from analyzer.measures import measure
 from analyzer.options import Options
 from analyzer.outline import Matrix
 from analyzer.pipeline import Pipeline
-from analyzer.report import MatrixResult, Provenance
+from analyzer.report import Provenance
+from analyzer.sampling import Sampling
 from analyzer.source import Source
 from analyzer.spectrum import NUMERICS_VERSION, Precision, Spectrum
 from analyzer.store import SpectrumKey, SpectrumStore, StoredSpectrum
 from analyzer.stream import Checked, Stream
-from analyzer.tails import ESTIMATORS, Fit, fit
 from analyzer.units import locations, units_of
 from analyzer.version import tailora_version
 
@@ -23,7 +23,31 @@ if TYPE_CHECKING:
     from analyzer.solver import MatrixSolver
 
 
-class Run:
+Measured = TypeVar("Measured")
+
+
+class Measurer(Protocol[Measured]):
+    """What is made of each spectrum."""
+
+    def measure(
+        self,
+        matrix: Matrix,
+        key: SpectrumKey,
+        spectrum: Spectrum,
+        tensor_sha256: str,
+        *,
+        checked: bool = False,
+    ) -> Measured:
+        """What one spectrum says; where its file is checked, it may be kept."""
+
+    def keep(self, key: SpectrumKey, found: Measured) -> None:
+        """Keep what was measured before its file was checked."""
+
+    def alpha(self, found: Measured) -> float | None:
+        """The exponent to show as progress."""
+
+
+class Run(Generic[Measured]):
     """Measures the matrices of one source, and remembers what that took.
 
     A spectrum from a file that was not checked (yet) is kept apart in the store: a later run that
@@ -31,19 +55,30 @@ class Run:
     """
 
     def __init__(
-        self, source: Source, options: Options, store: SpectrumStore, hashes: dict[str, str]
+        self,
+        source: Source,
+        options: Options,
+        store: SpectrumStore,
+        hashes: dict[str, str],
+        measurer: Measurer[Measured],
+        sampling: Sampling | None = None,
     ) -> None:
-        """Measure by `options`; `hashes` holds the sha256 of the source's files."""
+        """Solve by `options`; `hashes` holds the sha256 of the source's files.
+
+        `sampling` is what of each weight is solved, where it is not what the options say.
+        """
         self._source = source
         self._options = options
+        self._sampling = sampling or options.sampling
+        self._measurer = measurer
         self._store = store
         self._hashes = hashes
         self._solver: MatrixSolver | None = None
-        self._unchecked: dict[str, tuple[SpectrumKey, MatrixResult, set[str]]] = {}
+        self._unchecked: dict[str, _Unchecked[Measured]] = {}
         self._reused = 0
         self._solved = 0
 
-    def results(self, matrices: Sequence[Matrix]) -> Iterator[tuple[Matrix, MatrixResult]]:
+    def results(self, matrices: Sequence[Matrix]) -> Iterator[tuple[Matrix, Measured]]:
         """The result of every matrix; stored ones come first.
 
         Raises AnalyzerError; after a CorruptFile nothing that was not checked is kept.
@@ -73,7 +108,7 @@ class Run:
         """What a reader of the numbers has to know."""
         if not self._unchecked:
             return []
-        packings = [result.packing for _, result, _ in self._unchecked.values()]
+        packings = [noted.matrix.packing for noted in self._unchecked.values()]
         why = (
             "because a difference is read pair by pair; fetch both checkpoints to have them checked"
             if any(packing and packing.base for packing in packings)
@@ -132,6 +167,7 @@ class Run:
             precision=precision,
             solver=self._options.solver,
             numerics=NUMERICS_VERSION,
+            sampling=self._sampling.name(matrix),
             packing=matrix.packing.recipe if matrix.packing else None,
             other_files=tuple(others),
         )
@@ -153,7 +189,7 @@ class Run:
 
     def _solve(
         self, unread: Sequence[Matrix], whole: Collection[str]
-    ) -> Iterator[tuple[Matrix, MatrixResult]]:
+    ) -> Iterator[tuple[Matrix, Measured]]:
         """Solve what is not stored; torch is imported here, and only if there is such a thing."""
         self._solver = self._make_solver()
         buffer = Buffer(self._options.memory)
@@ -176,8 +212,8 @@ class Run:
                 else:
                     yield item.matrix, self._note(item.matrix, key, item.stored)
         except CorruptFile:
-            for key, _, _ in self._unchecked.values():
-                self._store.forget(key)
+            for noted in self._unchecked.values():
+                self._store.forget(noted.key)
             raise
         except BaseException:
             self._source.stop.set()  # so that no thread waits for a network that nobody needs
@@ -201,53 +237,44 @@ class Run:
             solver=options.solver,
             device=options.device,
             memory=options.memory,
+            sampling=self._sampling,
             kept=kept,
         )
 
-    def _note(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> MatrixResult:
-        """The result of a matrix whose files are not all checked yet; its fits are not kept."""
-        result = self._measured(matrix, key, stored, self._fits(key, stored.spectrum, keep=False))
+    def _note(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> Measured:
+        """What is measured of a matrix whose files are not all checked yet; not kept."""
+        found = self._measurer.measure(matrix, key, stored.spectrum, stored.tensor_sha256)
         open_files = {file for file in self._files(matrix) if not self._source.file(file).trusted}
-        self._unchecked[matrix.name] = key, result, open_files
-        return result
+        self._unchecked[matrix.name] = _Unchecked(
+            matrix, key, stored.tensor_sha256, found, open_files
+        )
+        return found
 
     def _checked(self, file: str) -> None:
         """A file is what its commit names: keep for good what came from it."""
         whole = []
-        for name, (key, result, open_files) in list(self._unchecked.items()):
-            open_files.discard(file)
-            if not open_files:
-                self._store.confirm(key, result.tensor_sha256)
-                whole.append((key, result))
+        for name, noted in list(self._unchecked.items()):
+            noted.open_files.discard(file)
+            if not noted.open_files:
+                self._store.confirm(noted.key, noted.tensor_sha256)
+                whole.append(noted)
                 del self._unchecked[name]
         # Last, so that a run that is killed meanwhile has confirmed as much as possible.
-        for key, result in whole:
-            for estimator, found in result.fits.items():
-                self._store.put_fit(key, estimator, found)
+        for noted in whole:
+            self._measurer.keep(noted.key, noted.found)
 
-    def _result(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> MatrixResult:
-        return self._measured(matrix, key, stored, self._fits(key, stored.spectrum, keep=True))
-
-    def _measured(
-        self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum, fits: dict[str, Fit]
-    ) -> MatrixResult:
-        return MatrixResult(
-            **dict(matrix),
-            precision=key.precision,
-            tensor_sha256=stored.tensor_sha256,
-            fits=fits,
-            measures=measure(stored.spectrum, matrix.shape, fits[self._options.estimator].alpha),
+    def _result(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> Measured:
+        return self._measurer.measure(
+            matrix, key, stored.spectrum, stored.tensor_sha256, checked=True
         )
 
-    def _fits(self, key: SpectrumKey, spectrum: Spectrum, *, keep: bool) -> dict[str, Fit]:
-        """The fit of every estimator that the precision carries."""
-        fits = {}
-        for name, rule in ESTIMATORS.items():
-            if rule.precision == "float32" or key.precision == "float64":
-                found = self._store.get_fit(key, name) if keep else None
-                if found is None:
-                    found = fit(spectrum, name)
-                    if keep:
-                        self._store.put_fit(key, name, found)
-                fits[name] = found
-        return fits
+
+@dataclass(frozen=True, slots=True)
+class _Unchecked(Generic[Measured]):
+    """What was found in a matrix, and the files that it hangs on."""
+
+    matrix: Matrix
+    key: SpectrumKey
+    tensor_sha256: str
+    found: Measured
+    open_files: set[str]

@@ -1,6 +1,6 @@
 """The part of an analysis that needs torch: solve the matrices of a unit on one device."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from typing import Literal
 import torch
 
 from analyzer.decode import weight_of
-from analyzer.eigenvalues import batch_eigenvalues, choose_device, cut
+from analyzer.eigenvalues import batch_eigenvalues, choose_device, cut, window_eigenvalues
 from analyzer.errors import NotEnoughMemory
 from analyzer.outline import Matrix
+from analyzer.sampling import WHOLE, Sampling
 from analyzer.spectrum import Precision, Solver, Spectrum
 from analyzer.store import StoredSpectrum
 from analyzer.stream import Loaded
@@ -49,15 +50,17 @@ class MatrixSolver:
         solver: Solver,
         device: str,
         memory: int,
+        sampling: Sampling = WHOLE,
         kept: Kept = lambda matrix, sha256: None,
     ) -> None:
         """Choose the device. Raises InvalidOption where it is not there.
 
         `memory` (bytes) bounds how many small matrices are solved side by side; what `kept`
-        returns is not solved.
+        returns is not solved; `sampling` says what of each matrix is.
         """
         self._precision = precision
         self._solver = solver
+        self._sampling = sampling
         self._kept = kept
         self._device = choose_device(device)
         self.torch_version = torch.__version__
@@ -118,8 +121,9 @@ class MatrixSolver:
             _, group = waiting.popitem()
             matrices, digests, parts = zip(*group, strict=True)
             del group
+            names = [matrix.name for matrix in matrices]
             for matrix, digest, spectrum in zip(
-                matrices, digests, self._spectra(list(parts)), strict=True
+                matrices, digests, self._spectra(names, list(parts)), strict=True
             ):
                 found[matrix.name] = Solved(matrix, StoredSpectrum(spectrum, digest), "solver")
         return [[found[matrix.name] for matrix in loaded.unit.matrices] for loaded in units]
@@ -141,10 +145,23 @@ class MatrixSolver:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(self.threads)
 
-    def _spectra(self, matrices: Sequence[torch.Tensor]) -> list[Spectrum]:
-        return batch_eigenvalues(
-            matrices, precision=self._precision, solver=self._solver, device=self._device
-        )
+    def _spectra(self, names: Sequence[str], weights: Sequence[torch.Tensor]) -> Iterable[Spectrum]:
+        if self._sampling.rounded:
+            weights = [weight.to(torch.bfloat16) for weight in weights]
+        if self._sampling.places is None:
+            return batch_eigenvalues(
+                weights, precision=self._precision, solver=self._solver, device=self._device
+            )
+        return [
+            window_eigenvalues(
+                weight,
+                self._sampling.places.places((weight.shape[0], weight.shape[1]), name),
+                precision=self._precision,
+                solver=self._solver,
+                device=self._device,
+            )
+            for name, weight in zip(names, weights, strict=True)
+        ]
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

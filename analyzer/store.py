@@ -135,7 +135,7 @@ class FolderStore:
             _drop(path)
             return None
         status = cast(SpectrumStatus, metadata["status"])
-        spectrum = Spectrum(values, key.precision, status)
+        spectrum = Spectrum(values, key.precision, status, int(metadata.get("windows", 1)))
         return StoredSpectrum(spectrum, metadata["tensor_sha256"])
 
     def put(
@@ -152,6 +152,7 @@ class FolderStore:
             "key": key.digest,
             "fields": json.dumps(asdict(key)),
             "status": stored.spectrum.status,
+            "windows": str(stored.spectrum.windows),
             "tensor_sha256": stored.tensor_sha256,
             "model": model,
         }

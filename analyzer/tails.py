@@ -38,7 +38,10 @@ MIN_EIGENVALUES = 8
 """Below this the tail half holds fewer than four values (WeightWatcher stops at 8 too)."""
 
 _HISTOGRAM_BINS = 100
-_BLOCK = 64
+_BLOCK = 2048
+_POINTS = 128
+_ROUNDING = 1e-12
+_NO_ERROR = {"nominal_standard_error": None}
 
 Floats = NDArray[np.float64]
 Candidates = tuple[int, int]
@@ -52,7 +55,7 @@ class Fit(Record):
     nominal_standard_error: float | None = Field(
         None,
         description="(alpha − 1)/√tail, for independent draws; eigenvalues repel, so the true "
-        "scatter is about ten times smaller",
+        "scatter is about ten times smaller; null for pooled windows",
     )
     xmin: float | None = Field(None, description="smallest eigenvalue of the tail")
     tail: int | None = Field(None, description="eigenvalues in the tail, the threshold included")
@@ -73,9 +76,11 @@ class Estimator:
 def fit(spectrum: Spectrum, estimator: str = "hill") -> Fit:
     """Fit the tail of a spectrum by a named estimator; never raises for a strange spectrum.
 
-    Raises InvalidOption where the estimator does not exist.
+    The windows of a sampled spectrum are pooled; their eigenvalues overlap, so such a fit has no
+    standard error. Raises InvalidOption where the estimator does not exist.
     """
     rule = estimator_named(estimator)
+    spectrum = spectrum.pooled()
     failure = _failure(spectrum)
     if failure is not None:
         return Fit(status=failure)
@@ -89,7 +94,8 @@ def fit(spectrum: Spectrum, estimator: str = "hill") -> Fit:
     first, last = max(first, spectrum.nulls), min(last, resolved)
     if first > last:
         return Fit(status="no_candidate")
-    return _best(spectrum.values, logs, first, last)
+    best = _best(spectrum.values, logs, first, last)
+    return best if spectrum.windows == 1 else best.model_copy(update=_NO_ERROR)
 
 
 def estimator_named(name: str) -> Estimator:
@@ -106,7 +112,7 @@ def _failure(spectrum: Spectrum) -> FitStatus | None:
         return spectrum.status
     if n == 0 or spectrum.null_level == 0.0:  # also where it is too small for a float
         return "zero_matrix"
-    if n < MIN_EIGENVALUES:
+    if spectrum.side < MIN_EIGENVALUES:
         return "too_few_eigenvalues"
     if spectrum.nulls > n // 2:
         return "rank_deficient"
@@ -118,15 +124,17 @@ def _last_resolved(spectrum: Spectrum) -> int:
 
     Weights are stored in float32 at best, so less than its rounding is none of the matrix's own.
     """
-    rounding = spectrum.values.size * float(np.finfo(np.float32).eps)
+    rounding = spectrum.side * float(np.finfo(np.float32).eps)
     level = spectrum.values[-1] * (1.0 - rounding)
     return int(np.searchsorted(spectrum.values, level, side="left")) - 1
 
 
 def _best(values: Floats, logs: Floats, first: int, last: int) -> Fit:
     """The fit with the smallest distance among tails that start at first..last."""
-    exponents, distances = _scan(logs, first, last)
-    chosen = int(np.argmin(distances))
+    starts = np.arange(first, last + 1)
+    sizes = (len(logs) - starts).astype(np.float64)
+    exponents = sizes / (np.cumsum(logs[::-1])[::-1][starts] - sizes * logs[starts])
+    chosen, distance = _smallest_distance(logs, starts, exponents)
     tail = len(values) - first - chosen
     exponent = float(exponents[chosen])
     return Fit(
@@ -135,37 +143,49 @@ def _best(values: Floats, logs: Floats, first: int, last: int) -> Fit:
         nominal_standard_error=exponent / tail**0.5,
         xmin=float(values[first + chosen]),
         tail=tail,
-        ks_distance=float(distances[chosen]),
+        ks_distance=distance,
     )
 
 
-def _scan(logs: Floats, first: int, last: int) -> tuple[Floats, Floats]:
-    """alpha − 1 and D of every tail that starts at first..last, in memory O(block · n)."""
+def _smallest_distance(
+    logs: Floats, starts: NDArray[np.int64], exponents: Floats
+) -> tuple[int, float]:
+    """Position and D of the first tail with the smallest D.
+
+    D is at least its value at some points of the tail. Tails are measured in full in the order of
+    that bound, until no other can be better: exact, at a fraction of the n²/2 of measuring all.
+    """
+    bounds = _lower_bounds(logs, starts, exponents)
+    best, chosen = np.inf, -1
+    for position in np.argsort(bounds, kind="stable"):
+        if bounds[position] > best * (1.0 + _ROUNDING):
+            break
+        distance = _distance(logs[starts[position] :], exponents[position])
+        if (distance, position) < (best, chosen):
+            best, chosen = distance, int(position)
+    return chosen, best
+
+
+def _distance(tail: Floats, exponent: float) -> float:
+    """D of a whole tail."""
+    model = -np.expm1((tail[0] - tail) * exponent)
+    return float(np.abs(model - np.arange(len(tail)) / len(tail)).max())
+
+
+def _lower_bounds(logs: Floats, starts: NDArray[np.int64], exponents: Floats) -> Floats:
+    """D of each tail, taken at few points only; shape (starts,)."""
     n = len(logs)
-    starts = np.arange(first, last + 1)
-    sizes = (n - starts).astype(np.float64)
-    sums = np.cumsum(logs[::-1])[::-1][starts] - sizes * logs[starts]
-    exponents = sizes / sums
-    distances = np.empty(len(starts))
+    points = np.unique(np.append(np.arange(0, n, max(1, n // _POINTS)), n - 1))
+    bounds = np.empty(len(starts))
     for low in range(0, len(starts), _BLOCK):
         rows = slice(low, low + _BLOCK)
-        distances[rows] = _distances(logs, starts[rows], sizes[rows], exponents[rows])
-    return exponents, distances
-
-
-def _distances(logs: Floats, starts: NDArray[np.int64], sizes: Floats, exponents: Floats) -> Floats:
-    """D of each tail in a block of neighbouring starts; shape (block,)."""
-    left = int(starts[0])
-    ranks = np.arange(left, len(logs), dtype=np.float64) - starts[:, None]
-    np.maximum(ranks, 0.0, out=ranks)
-    ranks /= sizes[:, None]
-    work = logs[left:] - logs[starts][:, None]
-    np.maximum(work, 0.0, out=work)
-    work *= -exponents[:, None]
-    np.exp(work, out=work)
-    work += ranks
-    work -= 1.0
-    return np.asarray(np.maximum(work.max(axis=1), -work.min(axis=1)))
+        first = starts[rows, None]
+        seen = points[points >= starts[low]]
+        ranks = np.maximum(seen - first, 0) / (n - first)
+        rise = np.maximum(logs[seen] - logs[first], 0.0)
+        model = -np.expm1(-exponents[rows, None] * rise)
+        bounds[rows] = np.abs(model - ranks).max(axis=1)
+    return bounds
 
 
 def _tail_half(spectrum: Spectrum, logs: Floats) -> Candidates:

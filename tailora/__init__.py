@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from allocator.curve import budget_curve
     from allocator.errors import AllocatorError
+    from allocator.evidence import evidence
     from allocator.live import match_plan
     from allocator.plan import Plan
     from allocator.planner import plan
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from analyzer.errors import AnalyzerError
     from analyzer.outline import Outline
     from analyzer.report import Analysis
+    from analyzer.sampling import Windows
     from analyzer.series import Series, series_of
     from analyzer.spectrum import Spectrum
     from analyzer.tails import Fit, fit
@@ -36,8 +38,10 @@ _HOMES = {
     "Plan": "allocator.plan",
     "Series": "analyzer.series",
     "Spectrum": "analyzer.spectrum",
+    "Windows": "analyzer.sampling",
     "analyze": "analyzer.api",
     "budget_curve": "allocator.curve",
+    "evidence": "allocator.evidence",
     "fit": "analyzer.tails",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
@@ -54,8 +58,10 @@ __all__ = [
     "Plan",
     "Series",
     "Spectrum",
+    "Windows",
     "analyze",
     "budget_curve",
+    "evidence",
     "fit",
     "match_plan",
     "outline",

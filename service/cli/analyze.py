@@ -16,6 +16,9 @@ from service.cli.words import (
     PrecisionOption,
     Quiet,
     Ranged,
+    SampleRatio,
+    SampleRows,
+    SampleStarts,
     SolverOption,
     StackOption,
     WeightingOption,
@@ -39,6 +42,13 @@ Base = Annotated[
         metavar="MODEL", help="Measure the difference from this checkpoint of the same shape."
     ),
 ]
+CompareDistributions = Annotated[
+    bool,
+    typer.Option(
+        "--compare-distributions",
+        help="Is each tail a power law at all? Likelihood ratios against other distributions.",
+    ),
+]
 ExpertsPerLayer = Annotated[
     int | None,
     typer.Option(
@@ -55,6 +65,10 @@ def analyze(
     experts_per_layer: ExpertsPerLayer = None,
     estimator: Estimator = "hill",
     aspect: AspectOption = "none",
+    sample_rows: SampleRows = 2000,
+    sample_ratio: SampleRatio = 1.0,
+    sample_starts: SampleStarts = 15,
+    compare_distributions: CompareDistributions = False,
     weighting: WeightingOption = "equal",
     precision: PrecisionOption = "auto",
     solver: SolverOption = "gram",
@@ -69,6 +83,7 @@ def analyze(
     quiet: Quiet = False,
 ) -> None:
     """Measure how heavy-tailed each matrix and layer is."""
+    from analyzer.sampling import Windows
     from analyzer.series import series_of
     from service.cli.output import check_out, emit, warn
     from service.cli.sizes import parse_size
@@ -82,6 +97,8 @@ def analyze(
         "experts_per_layer": experts_per_layer,
         "estimator": estimator,
         "aspect": aspect,
+        "windows": Windows(rows=sample_rows, ratio=sample_ratio, starts=sample_starts),
+        "compare_distributions": compare_distributions,
         "weighting": weighting,
         "precision": precision,
         "solver": solver,

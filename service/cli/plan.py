@@ -17,6 +17,9 @@ from service.cli.words import (
     PrecisionOption,
     Quiet,
     Ranged,
+    SampleRatio,
+    SampleRows,
+    SampleStarts,
     SolverOption,
     StackOption,
     WeightingOption,
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
     from allocator.options import PlanOptions
     from allocator.plan import Plan
     from analyzer.options import Options
+    from analyzer.sampling import Halves
 
-_METHOD, _BUDGET, _LORA = "Method", "Budget", "Experts"
+_METHOD, _BUDGET, _LORA, _STABILITY = "Method", "Budget", "Experts", "Stability"
 
 Model = Annotated[
     str | None,
@@ -92,6 +96,20 @@ PerModule = Annotated[
 ]
 Rank = Annotated[int, typer.Option(help="LoRA rank of an expert.", rich_help_panel=_LORA)]
 LoraAlpha = Annotated[float, typer.Option(help="LoRA scale times rank.", rich_help_panel=_LORA)]
+Stability = Annotated[
+    str,
+    typer.Option(
+        "--stability", metavar="KINDS",
+        help="How sure the counts are: estimators, nominal, resampling, bf16, or all; the last "
+        "two read the weights again.",
+        rich_help_panel=_STABILITY,
+    ),
+]  # fmt: skip
+Draws = Annotated[
+    int,
+    typer.Option("--draws", help="Random halves of every matrix.", rich_help_panel=_STABILITY),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of all draws.", rich_help_panel=_STABILITY)]
 TopK = Annotated[
     int, typer.Option("--top-k", help="Experts active for a token.", rich_help_panel=_LORA)
 ]
@@ -115,6 +133,9 @@ def plan(
     top_k: TopK = 2,
     estimator: Estimator = "hill",
     aspect: AspectOption = "none",
+    sample_rows: SampleRows = 2000,
+    sample_ratio: SampleRatio = 1.0,
+    sample_starts: SampleStarts = 15,
     weighting: WeightingOption = "equal",
     precision: PrecisionOption = "auto",
     solver: SolverOption = "gram",
@@ -123,14 +144,19 @@ def plan(
     ranged: Ranged = None,
     modules: Modules = None,
     stack: StackOption = None,
+    stability: Stability = "estimators",
+    draws: Draws = 200,
+    seed: Seed = 0,
     cache: Cache = None,
     as_json: Json = False,
     out: Out = None,
     quiet: Quiet = False,
 ) -> None:
     """Say how many LoRA experts each layer gets."""
+    from allocator.evidence import stability_kinds
     from allocator.options import options_from
     from analyzer.options import Options
+    from analyzer.sampling import Halves, Windows
     from service.cli.output import check_out, emit, warn
     from service.cli.sizes import parse_size
     from service.cli.tables import show_plan
@@ -166,8 +192,10 @@ def plan(
         "memory": parse_size(memory, "--memory"),
         "ranged": ranged,
     }
-    measuring = Options(**measured, **solving, scope="adaptable")
-    made = _make(model, scores, options, measuring, cache, quiet)
+    windows = Windows(rows=sample_rows, ratio=sample_ratio, starts=sample_starts)
+    measuring = Options(**measured, **solving, windows=windows, scope="adaptable")
+    doubt = stability_kinds(stability), Halves(draws=draws, seed=seed)
+    made = _make(model, scores, options, measuring, doubt, cache, quiet)
     warn(made.warnings)
     emit(made, as_json=as_json, out=out, show=lambda console: show_plan(console, made))
 
@@ -177,9 +205,11 @@ def _make(
     scores: Path | None,
     options: "PlanOptions",
     measuring: "Options",
+    doubt: "tuple[tuple[str, ...], Halves]",
     cache: Path | None,
     quiet: bool,
 ) -> "Plan":
+    from allocator.evidence import gather
     from allocator.planner import check_feasible, make_plan
     from analyzer.analyze import analyze
     from analyzer.api import with_hashes
@@ -201,7 +231,11 @@ def _make(
         return make_plan(with_hashes(found, source), options)
     with progress(quiet) as report:
         analysis = analyze(source, measuring, store=store, progress=report, outline=found)
-    return make_plan(analysis, options)
+        kinds, halves = doubt
+        evidence = gather(
+            source, measuring, kinds, store=store, halves=halves, outline=found, progress=report
+        )
+    return make_plan(analysis, options, evidence)
 
 
 def _parameters(beta: float | None, shape: str | None, counts: str | None) -> dict[str, Any]:

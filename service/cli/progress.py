@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from service.cli.output import stderr
 
 if TYPE_CHECKING:
-    from analyzer.analyze import Progress
+    from analyzer.progress import Progress
 
 _EVERY_SECONDS = 10.0
 

@@ -2,18 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from allocator.plan import Plan, PlanLayer
 from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
 from analyzer.series import Series
+from service.cli.comparisons import show_comparisons
+from service.cli.layout import line, or_dash, table
 from service.cli.sizes import format_seconds, format_size
+from service.cli.stability import show_stability
 from service.cli.usage import Usage
 
 BAR = "█"
@@ -25,15 +26,15 @@ def show_outline(console: Console, outline: Outline) -> None:
     """Stacks, the modules of their layers, and what is left out."""
     kind = outline.model_type or "no config.json"
     packed = f", quantised ({outline.quantisation})" if outline.quantisation else ""
-    _line(console, f"{outline.model}: {kind}{packed}, {len(outline.files)} file(s)")
+    line(console, f"{outline.model}: {kind}{packed}, {len(outline.files)} file(s)")
     for stack in outline.stacks:
-        _table(
+        table(
             console,
             f"stack {stack.name}: {stack.layers} layers at {stack.prefix}",
             ["module", "part", "role", "layers", "matrices", "out × in", "dtype", "bytes"],
             _module_rows([matrix for matrix in outline.matrices if matrix.stack == stack.name]),
         )
-    _table(
+    table(
         console,
         "outside the blocks (read by analyze --all)",
         ["tensor", "out × in", "dtype", "bytes"],
@@ -43,16 +44,16 @@ def show_outline(console: Console, outline: Outline) -> None:
             if matrix.stack is None
         ),
     )
-    _table(
+    table(
         console,
         "left out",
         ["tensors", "tensor", "reason"],
         _skipped_rows(outline.skipped),
     )
     if outline.unreadable:
-        _line(console, f"cannot be measured: {outline.unreadable}")
+        line(console, f"cannot be measured: {outline.unreadable}")
     elif (cost := outline.estimate) is not None:
-        _line(
+        line(
             console,
             f"a plan for all stacks reads {cost.matrices} matrices, {cost.bytes:,} bytes "
             f"(their files: {format_size(cost.file_bytes)}); on this CPU about "
@@ -64,7 +65,7 @@ def show_outline(console: Console, outline: Outline) -> None:
 def show_analysis(console: Console, analysis: Analysis) -> None:
     """Every matrix, then every layer."""
     estimator = analysis.settings.estimator
-    _table(
+    table(
         console,
         f"{analysis.model}: alpha of every matrix by {estimator}",
         [
@@ -82,19 +83,20 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
         ],
         (_matrix_row(matrix, estimator) for matrix in analysis.matrices),
     )
+    show_comparisons(console, analysis)
     show_layers(console, analysis)
 
 
 def show_layers(console: Console, analysis: Analysis) -> None:
     """The value of every layer, and of the experts in it."""
     aspect = analysis.settings.aspect
-    _table(
+    table(
         console,
         "mean of every layer" + ("" if aspect == "none" else f", corrected by {aspect}"),
         ["stack", "layer", "alpha", "± nominal", "matrices"],
         (_layer_row(layer) for layer in analysis.layers),
     )
-    _table(
+    table(
         console,
         "mean over the experts of every layer",
         ["stack", "layer", "experts", "sampled", "alpha", "± sampling"],
@@ -107,18 +109,18 @@ def show_series(console: Console, series: Series) -> None:
     numbers = range(1, len(series.checkpoints) + 1)
     for number, checkpoint in zip(numbers, series.checkpoints, strict=True):
         revision = f" at {checkpoint.revision[:12]}" if checkpoint.revision else ""
-        _line(console, f"{number}: {checkpoint.model}{revision}")
-    _table(
+        line(console, f"{number}: {checkpoint.model}{revision}")
+    table(
         console,
         f"alpha of every layer by {series.settings.estimator}",
         ["stack", "layer", *map(str, numbers)],
-        ((layer.stack, str(layer.layer), *map(_number, layer.alphas)) for layer in series.layers),
+        ((layer.stack, str(layer.layer), *map(or_dash, layer.alphas)) for layer in series.layers),
     )
-    _table(
+    table(
         console,
         "of every matrix",
         ["tensor", *map(str, numbers)],
-        ((matrix.name, *map(_number, matrix.alphas)) for matrix in series.matrices),
+        ((matrix.name, *map(or_dash, matrix.alphas)) for matrix in series.matrices),
     )
 
 
@@ -126,28 +128,24 @@ def show_plan(console: Console, plan: Plan) -> None:
     """Every layer with its count, then the sums, then what other estimators would say."""
     estimator = plan.parameters["estimator"]
     by = f", alpha by {estimator}" if estimator else ""
-    _table(
+    table(
         console,
         f"{plan.model or 'scores'}: {plan.method}{by}",
         ["stack", "layer", "score" if plan.values == "score" else "alpha", "± nominal", "share",
          "experts", ""],
         (_plan_row(layer) for layer in plan.layers),
     )  # fmt: skip
-    _line(console, f"experts: {' '.join(map(str, plan.counts))}")
+    line(console, f"experts: {' '.join(map(str, plan.counts))}")
     trainable = plan.trainable_parameters
     size = "" if trainable is None else f", {trainable:,} trainable parameters"
-    _line(console, f"sum {plan.budget.allocated}{size}, digest {plan.digest[:12]}")
-    for other in plan.stability:
-        if other.counts is not None:
-            counts = " ".join(map(str, other.counts))
-            differ = f"{other.changed} of {len(other.counts)} differ"
-            _line(console, f"by {other.estimator} instead: {counts} ({differ})")
+    line(console, f"sum {plan.budget.allocated}{size}, digest {plan.digest[:12]}")
+    show_stability(console, plan)
 
 
 def show_cache(console: Console, folder: str, rows: Sequence[Usage]) -> None:
     """What is kept for each model."""
-    _line(console, f"{sum(row['spectra'] for row in rows)} spectra in {folder}")
-    _table(
+    line(console, f"{sum(row['spectra'] for row in rows)} spectra in {folder}")
+    table(
         console,
         "",
         ["model", "spectra", "MB", "precision", "newest"],
@@ -190,27 +188,27 @@ def _matrix_row(matrix: MatrixResult, estimator: str) -> tuple[str, ...]:
         "–" if matrix.layer is None else str(matrix.layer),
         f"{matrix.module or matrix.tensor}{mark}{part}",
         str(matrix.eigenvalues),
-        _number(fit.alpha),
-        _number(fit.nominal_standard_error),
-        _number(fit.xmin, ".3g"),
-        _number(fit.tail, "d"),
-        _number(fit.ks_distance),
-        _number(measures.stable_rank if measures else None, ".1f"),
+        or_dash(fit.alpha),
+        or_dash(fit.nominal_standard_error),
+        or_dash(fit.xmin, ".3g"),
+        or_dash(fit.tail, "d"),
+        or_dash(fit.ks_distance),
+        or_dash(measures.stable_rank if measures else None, ".1f"),
         fit.status,
     )
 
 
 def _layer_row(layer: LayerValue) -> tuple[str, ...]:
     return (
-        layer.stack, str(layer.layer), _number(layer.alpha),
-        _number(layer.nominal_standard_error), str(layer.matrices),
+        layer.stack, str(layer.layer), or_dash(layer.alpha),
+        or_dash(layer.nominal_standard_error), str(layer.matrices),
     )  # fmt: skip
 
 
 def _experts_row(value: ExpertsValue) -> tuple[str, ...]:
     return (
         value.stack, str(value.layer), str(value.experts), str(value.sampled),
-        _number(value.alpha), _number(value.sampling_error),
+        or_dash(value.alpha), or_dash(value.sampling_error),
     )  # fmt: skip
 
 
@@ -220,40 +218,9 @@ def _plan_row(layer: PlanLayer) -> tuple[str, ...]:
     else:
         experts, bar = str(layer.experts), BAR * min(layer.experts, LONGEST_BAR)
     return (
-        layer.stack, str(layer.layer), _number(layer.alpha),
-        _number(layer.nominal_standard_error), _number(layer.share, ".2f"), experts, bar,
+        layer.stack, str(layer.layer), or_dash(layer.alpha),
+        or_dash(layer.nominal_standard_error), or_dash(layer.share, ".2f"), experts, bar,
     )  # fmt: skip
-
-
-_LEFT_ALIGNED = {
-    "module", "part", "role", "layers", "dtype", "tensor", "reason",
-    "status", "stack", "model", "precision", "newest", "",
-}  # fmt: skip
-
-
-def _table(
-    console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
-) -> None:
-    """Print a titled table; nothing where it has no rows."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(
-            column, justify="left" if column in _LEFT_ALIGNED else "right", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))
-    if table.row_count:
-        if title:
-            console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
-        console.print(table)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _number(value: float | None, form: str = ".3f") -> str:
-    return "–" if value is None else format(value, form)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -35,9 +35,31 @@ Estimator = Annotated[
 AspectOption = Annotated[
     str,
     typer.Option(
-        "--aspect", help="Correct for shape: none or marchenko_pastur.", rich_help_panel=_MEASURE
+        "--aspect", help="Correct for shape: none, marchenko_pastur or subsample.",
+        rich_help_panel=_MEASURE,
     ),
-]
+]  # fmt: skip
+SampleRows = Annotated[
+    int,
+    typer.Option(
+        "--sample-rows", metavar="NUMBER", help="subsample: short side of a window.",
+        rich_help_panel=_MEASURE,
+    ),
+]  # fmt: skip
+SampleRatio = Annotated[
+    float,
+    typer.Option(
+        "--sample-ratio", metavar="NUMBER", help="subsample: long side over short side.",
+        rich_help_panel=_MEASURE,
+    ),
+]  # fmt: skip
+SampleStarts = Annotated[
+    int,
+    typer.Option(
+        "--sample-starts", metavar="NUMBER", help="subsample: windows along each side.",
+        rich_help_panel=_MEASURE,
+    ),
+]  # fmt: skip
 WeightingOption = Annotated[
     str,
     typer.Option(

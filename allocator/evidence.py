@@ -1,0 +1,112 @@
+"""What a plan is questioned with, beside the analysis that it is made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from allocator.errors import InvalidRequest
+from analyzer.analyze import analyze
+from analyzer.options import Options
+from analyzer.outline import Outline
+from analyzer.progress import Report
+from analyzer.report import Analysis
+from analyzer.resample import Resampling, resample
+from analyzer.sampling import Halves
+from analyzer.selection import name_list
+from analyzer.source import Source, open_source
+from analyzer.store import FolderStore, SpectrumStore, default_folder
+
+KINDS = ("estimators", "nominal", "resampling", "bf16")
+NOMINAL_DRAWS = 1000
+MOST_DRAWS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a plan is questioned with; checked when made. Raises InvalidRequest.
+
+    `nominal_draws`: draws within the nominal standard errors (0: none), by `seed`. `resampling`:
+    alphas of random halves. `rounded`: an analysis of the same weights rounded to bfloat16.
+    """
+
+    nominal_draws: int = 0
+    seed: int = 0
+    resampling: Resampling | None = None
+    rounded: Analysis | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn."""
+        draws = self.nominal_draws
+        if type(draws) is not int or draws == 1 or not 0 <= draws <= MOST_DRAWS:
+            raise InvalidRequest(f"{draws!r} draws; use 2 to {MOST_DRAWS}, for example 1000")
+        if type(self.seed) is not int or self.seed < 0:
+            raise InvalidRequest(f"the seed is {self.seed!r}; use a whole number of at least 0")
+        if self.rounded is not None and not self.rounded.settings.rounded:
+            raise InvalidRequest("the analysis for rounded weights must be made with rounded=True")
+
+
+NOTHING = Evidence()
+
+
+def stability_kinds(text: str | Sequence[str]) -> tuple[str, ...]:
+    """The kinds named with commas, or all for `all`. Raises InvalidRequest for an unknown one."""
+    kinds = name_list(text) or ()
+    for kind in kinds:
+        if kind not in (*KINDS, "all"):
+            raise InvalidRequest(f"stability {kind} is unknown; use {', '.join(KINDS)} or all")
+    return KINDS if "all" in kinds else kinds
+
+
+def gather(
+    source: Source,
+    options: Options,
+    kinds: Sequence[str],
+    *,
+    store: SpectrumStore,
+    halves: Halves | None = None,
+    outline: Outline | None = None,
+    progress: Report | None = None,
+) -> Evidence:
+    """Measure what these kinds of stability need; `options` are those of the plan's analysis.
+
+    `resampling` and `bf16` read the weights again where the store does not hold their spectra;
+    the seed of `halves` is also that of the nominal draws. Raises AnalyzerError.
+    """
+    halves = halves or Halves()
+    resampling, rounded = None, None
+    if "resampling" in kinds and options.aspect != "subsample":
+        resampling = resample(
+            source, options, store=store, halves=halves, outline=outline, progress=progress
+        )
+    if "bf16" in kinds:
+        rounding = replace(options, rounded=True)
+        rounded = analyze(source, rounding, store=store, outline=outline, progress=progress)
+    draws = NOMINAL_DRAWS if "nominal" in kinds else 0
+    return Evidence(draws, halves.seed, resampling, rounded)
+
+
+def evidence(
+    model: str | Path,
+    kinds: str | Sequence[str] = "all",
+    *,
+    draws: int = 200,
+    seed: int = 0,
+    cache: str | Path | None = None,
+    progress: Report | None = None,
+    **options: Any,
+) -> Evidence:
+    """What `plan(analysis, evidence=…)` questions a plan with.
+
+    `options` are those of the analysis that the plan is made from. Raises AllocatorError or
+    AnalyzerError.
+    """
+    store = FolderStore(Path(cache) if cache else default_folder())
+    return gather(
+        open_source(str(model), store),
+        Options(**options),
+        stability_kinds(kinds),
+        store=store,
+        halves=Halves(draws=draws, seed=seed),
+        progress=progress,
+    )

@@ -1,0 +1,135 @@
+"""How sure a plan's counts are: the plan under many draws of its alphas.
+
+`nominal`: every alpha moves within its nominal standard error, as if eigenvalues were independent.
+`resampling`: every matrix's alpha moves as it does over random halves of its rows and columns, so
+that eigenvalues repel as they do. Each draw is allocated anew.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allocator.errors import AllocatorError, InvalidRequest
+from allocator.plan import AlternativeStatus, Scatter, ScatterSource, Spread
+from allocator.request import PlanRequest
+from analyzer.aspect import reference_alpha
+from analyzer.report import Value, weights_of
+from analyzer.resample import Resampling
+
+LEAST_ALPHA = 0.01
+"""What a draw is cut at: no method takes an alpha that is not positive."""
+
+NOTES: dict[ScatterSource, str] = {
+    "nominal": "alphas drawn within their nominal standard errors, which hold for independent "
+    "draws; eigenvalues repel each other, so by hill this scatter is too wide",
+    "resampling": "alphas moved as they move over random halves of the rows and columns of each "
+    "matrix; for random matrices this errs on the wide side, by up to twice",
+}
+
+Floats = NDArray[np.float64]
+
+
+def nominal_scatter(
+    request: PlanRequest, counts: tuple[int, ...], *, draws: int, seed: int
+) -> Scatter:
+    """The plan under normal draws of its alphas; `not_applicable` where they have no error."""
+    values = _values(request)
+    errors = [value.nominal_standard_error for value in values]
+    if not values or any(error is None for error in errors):
+        return _without("nominal", "not_applicable", draws, seed)
+    alphas = np.array([value.alpha for value in values])
+    widths = np.array(errors, dtype=np.float64)
+    noise = np.random.default_rng(seed).standard_normal((draws, len(alphas)))
+    return _scatter("nominal", alphas + noise * widths, request, counts, seed)
+
+
+def resampling_scatter(
+    request: PlanRequest, counts: tuple[int, ...], resampling: Resampling
+) -> Scatter:
+    """The plan under the draws of a resampling.
+
+    A draw in which a matrix behind the plan has no fit is left out; `no_fit` where that leaves
+    fewer than half of them. Raises InvalidRequest where the resampling is not of this plan's
+    matrices and estimator.
+    """
+    draws, seed = resampling.halves.draws, resampling.halves.seed
+    values = _values(request)
+    if not values:
+        return _without("resampling", "not_applicable", draws, seed)
+    drawn = _drawn(request, values, resampling)
+    if 2 * len(drawn) < draws:
+        return _without("resampling", "no_fit", draws, seed)
+    return _scatter("resampling", drawn, request, counts, seed)
+
+
+def _values(request: PlanRequest) -> list[Value]:
+    """The value behind each count; none where they are scores."""
+    return request.subject.slot_values(request.options) if request.subject.matrices else []
+
+
+def _drawn(request: PlanRequest, values: Sequence[Value], resampling: Resampling) -> Floats:
+    """The value behind each count in every usable draw, shape (draws, counts)."""
+    options = request.options
+    groups = [
+        [matrix for matrix in group if matrix.name not in value.left_out]
+        for value, (_, group) in zip(values, request.subject.groups(options), strict=True)
+    ]
+    found = {one.name: np.array(one.alphas, np.float64) for one in resampling.matrices}
+    names = {matrix.name for group in groups for matrix in group}
+    if resampling.estimator != options.estimator or not names <= set(found):
+        raise InvalidRequest(
+            f"the resampling is of {resampling.estimator}, or of other matrices; make it of this "
+            f"model by {options.estimator}"
+        )
+    usable = np.isfinite([found[name] for name in names]).all(axis=0)
+    columns = []
+    for value, group in zip(values, groups, strict=True):
+        shifts = [
+            _shift(found[matrix.name][usable]) / reference_alpha(matrix.shape, options.aspect)
+            for matrix in group
+        ]
+        weights = weights_of(group, options.weighting)
+        columns.append(value.alpha + np.average(shifts, axis=0, weights=weights))
+    return np.transpose(columns)
+
+
+def _shift(alphas: Floats) -> Floats:
+    """Draws about their own mean: a half has another alpha than the whole, by its size alone."""
+    return alphas - alphas.mean() if alphas.size else alphas
+
+
+def _scatter(
+    source: ScatterSource, drawn: Floats, request: PlanRequest, counts: tuple[int, ...], seed: int
+) -> Scatter:
+    """The counts of every draw (rows of `drawn`), summed up for each slot."""
+    try:
+        found = [
+            request.recount(tuple(map(float, row)), sum(counts))
+            for row in np.maximum(drawn, LEAST_ALPHA)
+        ]
+    except AllocatorError:
+        return _without(source, "no_plan", len(drawn), seed)
+    spreads = []
+    for slot, own in enumerate(counts):
+        seen = Counter(row[slot] for row in found)
+        spreads.append(
+            Spread(
+                standard_error=float(drawn[:, slot].std(ddof=1)),
+                counts=dict(sorted(seen.items())),
+                kept=seen[own] / len(found),
+            )
+        )
+    return Scatter(
+        source=source,
+        note=NOTES[source],
+        draws=len(found),
+        seed=seed,
+        kept=sum(row == counts for row in found) / len(found),
+        spreads=tuple(spreads),
+    )
+
+
+def _without(source: ScatterSource, status: AlternativeStatus, draws: int, seed: int) -> Scatter:
+    return Scatter(source=source, note=NOTES[source], status=status, draws=draws, seed=seed)

@@ -1,0 +1,68 @@
+"""How sure the counts of a plan are, as lines and tables."""
+
+from collections.abc import Iterator
+from statistics import median
+
+from rich.console import Console
+
+from allocator.plan import Alternative, Plan, Scatter
+from service.cli.layout import line, or_dash, table
+
+
+def show_stability(console: Console, plan: Plan) -> None:
+    """The counts under other estimators and rounded weights, then the plan under draws."""
+    for other in plan.stability:
+        if other.counts is not None:
+            counts = " ".join(map(str, other.counts))
+            differ = f"{other.changed} of {len(other.counts)} differ"
+            line(console, f"{_what(other)}: {counts} ({differ})")
+    for scatter in plan.scatter:
+        _show_scatter(console, plan, scatter)
+
+
+def _what(other: Alternative) -> str:
+    if other.weights == "bfloat16":
+        return "from weights rounded to bfloat16"
+    return f"by {other.estimator} instead"
+
+
+def _show_scatter(console: Console, plan: Plan, scatter: Scatter) -> None:
+    if scatter.kept is None:
+        line(console, f"{scatter.source} draws: none ({scatter.status})")
+        return
+    table(
+        console,
+        f"counts in {scatter.draws:,} {scatter.source} draws (seed {scatter.seed})",
+        ["stack", "layer", "module", "experts", "± drawn", "kept", "share of draws by count"],
+        _rows(plan, scatter),
+    )
+    line(console, f"{scatter.kept:.0%} of the draws give this very plan; {scatter.note}")
+    ratios = [
+        layer.nominal_standard_error / spread.standard_error
+        for layer, spread in zip(plan.layers, scatter.spreads, strict=False)
+        if scatter.source == "resampling" and not plan.per_module
+        and layer.nominal_standard_error and spread.standard_error
+    ]  # fmt: skip
+    if ratios:
+        line(
+            console,
+            f"the nominal errors are {min(ratios):.1f} to {max(ratios):.1f} times the resampled "
+            f"ones (median {median(ratios):.1f})",
+        )
+
+
+def _rows(plan: Plan, scatter: Scatter) -> Iterator[tuple[str, ...]]:
+    spreads = iter(scatter.spreads)
+    for layer in plan.layers:
+        slots = [("", layer.experts)]
+        if layer.experts is None:
+            slots = [(module.name, module.experts) for module in layer.modules]
+        for name, experts in slots:
+            spread = next(spreads)
+            seen = "  ".join(
+                f"{count}: {times / scatter.draws:.1%}" for count, times in spread.counts.items()
+            )
+            yield (
+                layer.stack, str(layer.layer), name, str(experts),
+                or_dash(spread.standard_error, ".4f"), f"{spread.kept:.1%}", seen,
+            )  # fmt: skip
