@@ -49,41 +49,62 @@ class Evidence:
 NOTHING = Evidence()
 
 
-def stability_kinds(text: str | Sequence[str]) -> tuple[str, ...]:
-    """The kinds named with commas, or all for `all`. Raises InvalidRequest for an unknown one."""
-    kinds = name_list(text) or ()
-    for kind in kinds:
-        if kind not in (*KINDS, "all"):
-            raise InvalidRequest(f"stability {kind} is unknown; use {', '.join(KINDS)} or all")
-    return KINDS if "all" in kinds else kinds
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Which kinds of stability are asked for; checked when made.
+
+    `kinds` are names of KINDS, a list or with commas, or `all`; `draws` random halves of every
+    matrix; one `seed` for all draws. Raises InvalidRequest, or InvalidOption for the draws.
+    """
+
+    kinds: str | Sequence[str] = "estimators"
+    draws: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked."""
+        kinds = name_list(self.kinds) or ()
+        for kind in kinds:
+            if kind not in (*KINDS, "all"):
+                raise InvalidRequest(f"stability {kind} is unknown; use {', '.join(KINDS)} or all")
+        object.__setattr__(self, "kinds", KINDS if "all" in kinds else kinds)
+        self.halves.check()
+
+    @property
+    def halves(self) -> Halves:
+        """What resampling draws."""
+        return Halves(draws=self.draws, seed=self.seed)
 
 
 def gather(
     source: Source,
     options: Options,
-    kinds: Sequence[str],
+    questions: Questions,
     *,
     store: SpectrumStore,
-    halves: Halves | None = None,
     outline: Outline | None = None,
     progress: Report | None = None,
 ) -> Evidence:
-    """Measure what these kinds of stability need; `options` are those of the plan's analysis.
+    """Measure what these questions need; `options` are those of the plan's analysis.
 
-    `resampling` and `bf16` read the weights again where the store does not hold their spectra;
-    the seed of `halves` is also that of the nominal draws. Raises AnalyzerError.
+    `resampling` and `bf16` read the weights again where the store does not hold their spectra.
+    Raises AnalyzerError.
     """
-    halves = halves or Halves()
     resampling, rounded = None, None
-    if "resampling" in kinds and options.aspect != "subsample":
+    if "resampling" in questions.kinds and options.aspect != "subsample":
         resampling = resample(
-            source, options, store=store, halves=halves, outline=outline, progress=progress
+            source,
+            options,
+            store=store,
+            halves=questions.halves,
+            outline=outline,
+            progress=progress,
         )
-    if "bf16" in kinds:
+    if "bf16" in questions.kinds:
         rounding = replace(options, rounded=True)
         rounded = analyze(source, rounding, store=store, outline=outline, progress=progress)
-    draws = NOMINAL_DRAWS if "nominal" in kinds else 0
-    return Evidence(draws, halves.seed, resampling, rounded)
+    draws = NOMINAL_DRAWS if "nominal" in questions.kinds else 0
+    return Evidence(draws, questions.seed, resampling, rounded)
 
 
 def evidence(
@@ -105,8 +126,7 @@ def evidence(
     return gather(
         open_source(str(model), store),
         Options(**options),
-        stability_kinds(kinds),
+        Questions(kinds, draws, seed),
         store=store,
-        halves=Halves(draws=draws, seed=seed),
         progress=progress,
     )

@@ -34,12 +34,13 @@ def by_rounding(
 ) -> Alternative:
     """What the same weights rounded to bfloat16 would give.
 
-    Raises InvalidRequest where the two analyses are of different weights or settings.
+    Raises InvalidRequest where the two analyses are of different weights or windows.
     """
-    settings = analysis.settings.model_copy(update={"rounded": True})
-    if (rounded.weights, rounded.settings) != (analysis.weights, settings):
+    made, other = analysis.settings, rounded.settings
+    same = (made.aspect, made.windows) == (other.aspect, other.windows)
+    if rounded.weights != analysis.weights or not same:
         raise InvalidRequest(
-            "the analysis of rounded weights is of other weights or settings; make both alike"
+            "the analysis of rounded weights is of other weights or windows; make both alike"
         )
     return _alternative(request, rounded, request.options, counts, "bfloat16")
 

@@ -54,8 +54,8 @@ class Fit(Record):
     alpha: float | None = Field(None, description="density exponent of p(λ) ∝ λ^−alpha")
     nominal_standard_error: float | None = Field(
         None,
-        description="(alpha − 1)/√tail, for independent draws; eigenvalues repel, so the true "
-        "scatter is about ten times smaller; null for pooled windows",
+        description="(alpha − 1)/√tail, for independent draws; eigenvalues repel, so by hill the "
+        "true scatter is several times smaller; null for pooled windows",
     )
     xmin: float | None = Field(None, description="smallest eigenvalue of the tail")
     tail: int | None = Field(None, description="eigenvalues in the tail, the threshold included")

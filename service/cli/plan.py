@@ -26,10 +26,10 @@ from service.cli.words import (
 )
 
 if TYPE_CHECKING:
+    from allocator.evidence import Questions
     from allocator.options import PlanOptions
     from allocator.plan import Plan
     from analyzer.options import Options
-    from analyzer.sampling import Halves
 
 _METHOD, _BUDGET, _LORA, _STABILITY = "Method", "Budget", "Experts", "Stability"
 
@@ -153,10 +153,10 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Say how many LoRA experts each layer gets."""
-    from allocator.evidence import stability_kinds
+    from allocator.evidence import Questions
     from allocator.options import options_from
     from analyzer.options import Options
-    from analyzer.sampling import Halves, Windows
+    from analyzer.sampling import Windows
     from service.cli.output import check_out, emit, warn
     from service.cli.sizes import parse_size
     from service.cli.tables import show_plan
@@ -194,8 +194,8 @@ def plan(
     }
     windows = Windows(rows=sample_rows, ratio=sample_ratio, starts=sample_starts)
     measuring = Options(**measured, **solving, windows=windows, scope="adaptable")
-    doubt = stability_kinds(stability), Halves(draws=draws, seed=seed)
-    made = _make(model, scores, options, measuring, doubt, cache, quiet)
+    questions = Questions(stability, draws, seed)
+    made = _make(model, scores, options, measuring, questions, cache, quiet)
     warn(made.warnings)
     emit(made, as_json=as_json, out=out, show=lambda console: show_plan(console, made))
 
@@ -205,7 +205,7 @@ def _make(
     scores: Path | None,
     options: "PlanOptions",
     measuring: "Options",
-    doubt: "tuple[tuple[str, ...], Halves]",
+    questions: "Questions",
     cache: Path | None,
     quiet: bool,
 ) -> "Plan":
@@ -231,10 +231,7 @@ def _make(
         return make_plan(with_hashes(found, source), options)
     with progress(quiet) as report:
         analysis = analyze(source, measuring, store=store, progress=report, outline=found)
-        kinds, halves = doubt
-        evidence = gather(
-            source, measuring, kinds, store=store, halves=halves, outline=found, progress=report
-        )
+        evidence = gather(source, measuring, questions, store=store, outline=found, progress=report)
     return make_plan(analysis, options, evidence)
 
 
