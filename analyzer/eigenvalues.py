@@ -18,7 +18,7 @@ from analyzer.outline import View
 from analyzer.sampling import Index, Place
 from analyzer.spectrum import Precision, Solver, Spectrum, SpectrumStatus
 
-MOST_WINDOWED = {"cpu": 4_194_304, "cuda": 67_108_864}
+MOST_WINDOWED = {"cpu": 1_048_576, "cuda": 67_108_864}
 """Elements of windows that are solved as one batch, at most (unless one window has more)."""
 
 _COLUMNS = 8192
