@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from allocator.compare import compare_plans
     from allocator.curve import budget_curve
     from allocator.errors import AllocatorError
     from allocator.live import match_plan
@@ -38,6 +39,7 @@ _HOMES = {
     "Spectrum": "analyzer.spectrum",
     "analyze": "analyzer.api",
     "budget_curve": "allocator.curve",
+    "compare_plans": "allocator.compare",
     "fit": "analyzer.tails",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
@@ -56,6 +58,7 @@ __all__ = [
     "Spectrum",
     "analyze",
     "budget_curve",
+    "compare_plans",
     "fit",
     "match_plan",
     "outline",

@@ -8,6 +8,7 @@ import typer
 
 from service.cli.analyze import analyze
 from service.cli.cache import cache
+from service.cli.compare import compare
 from service.cli.inspect import inspect
 from service.cli.plan import plan
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(inspect)
 app.command()(analyze)
 app.command()(plan)
+app.command()(compare)
 app.add_typer(cache, name="cache")
 
 

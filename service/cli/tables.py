@@ -2,17 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from allocator.plan import Plan, PlanLayer
 from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
 from analyzer.series import Series
+from service.cli.layout import print_line as _line
+from service.cli.layout import print_table as _table
 from service.cli.sizes import format_seconds, format_size
 from service.cli.usage import Usage
 
@@ -223,33 +223,6 @@ def _plan_row(layer: PlanLayer) -> tuple[str, ...]:
         layer.stack, str(layer.layer), _number(layer.alpha),
         _number(layer.nominal_standard_error), _number(layer.share, ".2f"), experts, bar,
     )  # fmt: skip
-
-
-_LEFT_ALIGNED = {
-    "module", "part", "role", "layers", "dtype", "tensor", "reason",
-    "status", "stack", "model", "precision", "newest", "",
-}  # fmt: skip
-
-
-def _table(
-    console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
-) -> None:
-    """Print a titled table; nothing where it has no rows."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(
-            column, justify="left" if column in _LEFT_ALIGNED else "right", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))
-    if table.row_count:
-        if title:
-            console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
-        console.print(table)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _number(value: float | None, form: str = ".3f") -> str:
