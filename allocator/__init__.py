@@ -5,7 +5,8 @@ plan, options, request: the plan's schema; what a plan is asked to be; both brou
 methods, alphalora, mola, integers: the rules, and their exact rounding
 budget, subject, stability: the total, what is planned for, what other estimators would say
 compare, comparison, changes, reasons: plans side by side, how far apart they are and why
-slots, wording: a plan's counts row by row; numbers and places as words
+explain, explanation, explaining: a plan in words
+slots, rank, wording: a plan's counts row by row, their order; numbers and places as words
 live: match a plan with a live model
 errors: the exception tree
 """

@@ -12,6 +12,7 @@ from allocator.comparison import (
 )
 from allocator.errors import InvalidRequest, PlanMismatch
 from allocator.plan import Plan, PlanLayer, PlanModule
+from allocator.rank import kendall_tau
 from allocator.reasons import Pair, reasons_for
 from allocator.wording import counted, joined, place_name
 from analyzer.text import shown
@@ -164,7 +165,9 @@ def _difference(
         sum_difference=more,
         rows=len(pairs),
         same=sum(pair.counts[0] == pair.counts[1] for pair in pairs),
-        kendall_tau=_kendall_tau([pair.counts for pair in pairs]),
+        kendall_tau=kendall_tau(
+            [pair.counts[0] for pair in pairs], [pair.counts[1] for pair in pairs]
+        ),
         largest=_largest(rows, number),
         weights=same_weights(reference, other),
         settings=setting_changes(reference, other),
@@ -187,16 +190,6 @@ def _pair(row: ComparedRow, number: int, stacks: int) -> Pair | None:
 def _alone(rows: Sequence[ComparedRow], number: int) -> int:
     """Modules that one of the two plans adapts and the other does not."""
     return sum((row.counts[0] is None) != (row.counts[number] is None) for row in rows)
-
-
-def _kendall_tau(counts: Sequence[tuple[int, int]]) -> float | None:
-    """Kendall's tau-b of the two plans' counts; None where one of them is constant."""
-    from scipy.stats import kendalltau
-
-    one, other = [before for before, _ in counts], [after for _, after in counts]
-    if len(set(one)) < 2 or len(set(other)) < 2:
-        return None
-    return round(float(kendalltau(one, other).statistic), 12)
 
 
 def _largest(rows: Sequence[ComparedRow], number: int) -> Largest | None:

@@ -56,3 +56,22 @@ def setting(value: object) -> str:
 def sentence(text: str) -> str:
     """The text with a capital at its start and a full stop at its end."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', ':')) else '.'}"
+
+
+def quantity(value: float, digits: int = 3) -> str:
+    """A number with so many decimals; with exponent where that would be long, or only zeros."""
+    return f"{value:.{digits}f}" if 10**-digits <= abs(value) < 10**6 else f"{value:.3g}"
+
+
+def percent(part: float) -> str:
+    """`40 %` of 0.4; what is not quite none or all is not rounded to it."""
+    if 0 < part < 0.005:
+        return "less than 1 %"
+    if 0.995 <= part < 1:
+        return "more than 99 %"
+    return f"{100 * part:.0f} %"
+
+
+def spanned(low: str, high: str) -> str:
+    """`2 to 5`, or `2` where both are the same."""
+    return low if low == high else f"{low} to {high}"

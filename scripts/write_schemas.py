@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from allocator.comparison import Comparison
+from allocator.explanation import Explanation
 from allocator.plan import Plan
 from analyzer.outline import Outline
 from analyzer.report import Analysis
@@ -18,6 +19,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.series.1.json": Series,
     "tailora.plan.1.json": Plan,
     "tailora.comparison.1.json": Comparison,
+    "tailora.explanation.1.json": Explanation,
 }
 
 

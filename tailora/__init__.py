@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from allocator.compare import compare_plans
     from allocator.curve import budget_curve
     from allocator.errors import AllocatorError
+    from allocator.explain import explain_plan
     from allocator.live import match_plan
     from allocator.plan import Plan
     from allocator.planner import plan
@@ -40,6 +41,7 @@ _HOMES = {
     "analyze": "analyzer.api",
     "budget_curve": "allocator.curve",
     "compare_plans": "allocator.compare",
+    "explain_plan": "allocator.explain",
     "fit": "analyzer.tails",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
@@ -59,6 +61,7 @@ __all__ = [
     "analyze",
     "budget_curve",
     "compare_plans",
+    "explain_plan",
     "fit",
     "match_plan",
     "outline",
