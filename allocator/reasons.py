@@ -80,8 +80,8 @@ def _unrecorded(reference: Plan, other: Plan, pairs: Sequence[Pair]) -> str:
 def _in_words(cause: str, reference: Plan, other: Plan) -> str:
     change = next((each for each in setting_changes(reference, other) if each.name == cause), None)
     if change is None:
-        return f"the {cause} differ"
-    return f"the setting {cause} differs: {setting(change.reference)} and {setting(change.other)}"
+        return f"{cause} differ"
+    return f"{cause} differs: {setting(change.reference)} and {setting(change.other)}"
 
 
 def _same_values(pairs: Sequence[Pair]) -> bool:

@@ -22,7 +22,7 @@ def advice(reading: Reading) -> Iterator[Sentence]:
 
 def _against(reading: Reading) -> Iterator[Sentence]:
     """A plan to compare with: uniform, or another method where this one is uniform."""
-    if not reading.even:
+    if not reading.even and reading.plan.method != "uniform":
         what, method = "A uniform plan with {} is the baseline to beat", "uniform"
     elif reading.valued:
         what, method = "This plan is uniform; one by the depth alone, with {}", "mola"

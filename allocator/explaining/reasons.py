@@ -150,10 +150,11 @@ def _held(reading: Reading) -> dict[int, list[Slot]]:
         slot.share is not None and abs(slot.share - free) > SAME_SHARE
         for slot, free in zip(reading.slots, reading.free_shares, strict=True)
     )
-    bounds = {reading.parameter("min_experts"), reading.parameter("max_experts")}
+    bounds = (reading.parameter("min_experts"), reading.parameter("max_experts"))
     found = {
         bound: [slot for slot in reading.slots if slot.share == bound]
-        for bound in sorted(bound for bound in bounds if isinstance(bound, int))
+        for bound in bounds
+        if isinstance(bound, int)
     }
     return {bound: slots for bound, slots in found.items() if slots and moved}
 

@@ -69,7 +69,9 @@ def _budget(reading: Reading) -> Iterator[str]:
 
 def _method(reading: Reading) -> Iterator[str]:
     name = shown(reading.plan.method)
-    if reading.known_method:
+    if reading.valued and not reading.by_alpha:
+        yield f"the method is {name}, with given scores in the place of alphas"
+    elif reading.known_method:
         yield f"the method is {name}: {METHODS[reading.plan.method].summary}"
     else:
         yield f"the method, {name}, is not one that this version knows"

@@ -11,6 +11,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.stats import kendalltau
 
+from allocator.compare import compare_plans
 from allocator.errors import AllocatorError, InvalidRequest
 from allocator.explain import explain_plan
 from allocator.explanation import Explanation
@@ -198,6 +199,7 @@ def test_beta_0_and_scores():
     assert "Each layer was given a score; what it measures is not recorded." in words
     assert "proportional to score to the power of beta, which is 2.5" in words
     assert "Scores run from 1.000 to 2.000" in words
+    assert "alphalora, with given scores in the place of alphas" in words
     assert "alpha, is read from each weight matrix" not in words
     assert "results with alphas do not carry over" in words
     assert "on a par" not in words
@@ -218,6 +220,8 @@ def test_methods_that_measure_nothing(analysis):
     uneven = words_of(plan(analysis, method="uniform", budget=20))
     assert "20 experts do not divide evenly by 6 layers" in uneven
     assert "The most experts are in layers 0-1: 4 each." in uneven
+    assert "This plan is uniform; one by alpha, with the same budget of 20 experts" in uneven
+    assert "baseline to beat:" not in uneven
     assert "divide evenly" not in words_of(plan(analysis, method="uniform", budget=18))
 
 
@@ -495,3 +499,23 @@ def test_no_sentence_says_nothing(alphas, mean, method, estimator, beta, kind, k
                 assert not re.search(r"None|\bnan\b|\binf\b|\[\]|\(\)|  |: \.|, ,|–", told), told
             assert re.match(r"[A-Z0-9].*[.:]$", sentence.text), sentence.text
             assert not re.search(r"\b1 (experts|layers|modules|tensors|draws)\b", sentence.text)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    name=st.sampled_from(["beta", "shape", "estimator", "aspect", "weighting", "min_experts",
+                          "max_experts", "rank", "ranks", "modules", "lora_alpha", "stack"]),
+    value=st.sampled_from([None, 0, -1, "", "x\n[b]", [], {}, [None], {"a": 1}, True, 1e308]),
+    large=st.booleans(),
+)  # fmt: skip
+def test_documents_from_strangers_are_explained_and_compared(name, value, large):
+    """Parameters of any type fit the schema; none makes a sentence fail."""
+    made = measured([1.0, 2.0, 6.0], budget=30)
+    layers = made.layers
+    if large:
+        layers = (layers[0].model_copy(update={"experts": 10**30}), *layers[1:])
+    parameters = {**made.parameters, name: value}
+    strange = made.model_copy(update={"parameters": parameters, "layers": layers})
+    assert len(explain_plan(strange).sections) == 6
+    assert len(compare_plans([made, strange]).differences) == 1
+    assert "\n" not in words_of(strange)
