@@ -102,6 +102,10 @@ def test_a_larger_budget_raises_every_share():
     words = " ".join(difference.reasons)
     assert "budget goes from 160 to 200, which raises every share by a factor of 1.25." in words
     assert "only budget differs" in words
+    nearest = [a.share for a in plan(alphas, budget=160).layers if a.share < 2]
+    assert len(nearest) == 1, "a quarter more is less than half an expert"
+    assert words.count("(share") == 1
+    assert f"layer 0 (share {nearest[0]:.2f} → {1.25 * nearest[0]:.2f}, 1 and 2 experts)" in words
     lowered = only(compare_plans([plan(alphas, budget=200), plan(alphas, budget=160)]))
     assert "lowers every share by a factor of 0.8." in " ".join(lowered.reasons)
 
@@ -137,6 +141,14 @@ def test_settings_without_an_effect_are_told_and_blamed_for_nothing():
     assert only(compare_plans([plan(alphas, budget=160), webster])).reasons == (
         "No count differs, although rounding differs.",
     )
+
+
+def test_a_rounding_that_a_method_does_not_use_is_not_blamed():
+    alphas = llama2_block_means()
+    released = plan(alphas, budget=160, method="alphalora_as_released", rounding="webster")
+    difference = only(compare_plans([plan(alphas, budget=160), released]))
+    assert "rounding" in {setting.name for setting in difference.settings}
+    assert "only method differs: alphalora and alphalora_as_released" in difference.reasons[0]
 
 
 def test_scores_that_moved():

@@ -249,6 +249,7 @@ def test_per_module(analysis):
     assert (
         "The budget counts experts by layer, 30 in all; over the modules that makes 180." in words
     )
+    assert all("--per-module" in each for each in commands_of(made) if "compare" not in each)
     by_name = {}
     for layer in made.layers:
         for module in layer.modules:
