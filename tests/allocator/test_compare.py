@@ -267,6 +267,8 @@ def test_other_models_are_compared_with_a_warning(analysis):
     assert "for org/other: layers are compared by their number alone" in found.warnings[0]
     assert [difference.weights for difference in found.differences] == ["other", "same"]
     assert found.differences[0].reasons == ("No count differs.",)
+    retrained = one.model_copy(update={"weights": ("f" * 64,)})
+    assert compare_plans([one, retrained]).warnings == ()
 
 
 def test_equal_settings_and_other_counts(analysis):
