@@ -170,12 +170,19 @@ def read_plan(text: str | bytes) -> Plan:
             f"this is no plan: {place}: {first['msg']}; make one with `tailora plan --out FILE`, "
             "or read another form with `tailora import`"
         ) from error
-    if plan.digest != digest_of(plan.weights, plan.method, plan.parameters, plan.counts):
+    if not _has_its_digest(plan):
         raise UnreadablePlan(
             "the plan was changed after it was made: its digest does not fit its counts and "
             "parameters; make it anew, for example with --method custom --counts"
         )
     return plan
+
+
+def _has_its_digest(plan: Plan) -> bool:
+    try:
+        return plan.digest == digest_of(plan.weights, plan.method, plan.parameters, plan.counts)
+    except ValueError:  # a parameter is NaN or infinite, which no digest can hold
+        return False
 
 
 def digest_of(

@@ -70,6 +70,12 @@ def is_transposed_expert(shape: tuple[int, int], fused: bool, architecture: Arch
     return shape[0] == hidden if fused else shape[1] == hidden
 
 
+def may_be_fused(module: str) -> bool:
+    """Whether a module's name is one under which some architecture stores several matrices."""
+    leaf = module.rsplit(".", 1)[-1]
+    return leaf in _FUSED_GATE_UP | _FUSED_QKV | {"in_proj"} or "qkv" in leaf
+
+
 def parts_of(
     module: str, rows: int, columns: int, kind: str, architecture: Architecture
 ) -> tuple[Part, ...]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from allocator.comparison import Comparison
+from allocator.explanation import Explanation
 from allocator.plan import Plan
 from analyzer.outline import Outline
 from analyzer.report import Analysis
@@ -16,6 +18,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.analysis.1.json": Analysis,
     "tailora.series.1.json": Series,
     "tailora.plan.1.json": Plan,
+    "tailora.comparison.1.json": Comparison,
+    "tailora.explanation.1.json": Explanation,
 }
 
 

@@ -14,9 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from allocator.compare import compare_plans
     from allocator.curve import budget_curve
     from allocator.errors import AllocatorError
     from allocator.evidence import evidence
+    from allocator.explain import explain_plan
     from allocator.live import match_plan
     from allocator.plan import Plan
     from allocator.planner import plan
@@ -41,7 +43,9 @@ _HOMES = {
     "Windows": "analyzer.sampling",
     "analyze": "analyzer.api",
     "budget_curve": "allocator.curve",
+    "compare_plans": "allocator.compare",
     "evidence": "allocator.evidence",
+    "explain_plan": "allocator.explain",
     "fit": "analyzer.tails",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
@@ -61,7 +65,9 @@ __all__ = [
     "Windows",
     "analyze",
     "budget_curve",
+    "compare_plans",
     "evidence",
+    "explain_plan",
     "fit",
     "match_plan",
     "outline",

@@ -7,13 +7,13 @@ from rich.console import Console
 
 from analyzer.distributions import ALTERNATIVES, Comparison
 from analyzer.report import Analysis
-from service.cli.layout import line, or_dash, table
+from service.cli.layout import or_dash, print_line, print_table
 
 
 def show_comparisons(console: Console, analysis: Analysis) -> None:
     """The likelihood ratios of every matrix, then how often each distribution is favoured."""
     asked = [matrix for matrix in analysis.matrices if matrix.comparisons]
-    table(
+    print_table(
         console,
         f"likelihood ratio of a power law over others, in the tail by {analysis.settings.estimator}"
         " (normalised; p-values hold for independent draws)",
@@ -27,7 +27,7 @@ def show_comparisons(console: Console, analysis: Analysis) -> None:
             for found in matrix.comparisons or ()
             if found.alternative == name
         )
-        line(
+        print_line(
             console,
             f"against {name}: the power law is favoured in {favours['power_law']} of {len(asked)}, "
             f"the other in {favours['alternative']}, neither in {favours['neither']}",

@@ -1,4 +1,4 @@
-"""How tables and lines are printed."""
+"""Tables and lines on a console, for every command."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,14 +12,14 @@ LEFT_ALIGNED = {
 }  # fmt: skip
 
 
-def table(
+def print_table(
     console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> None:
     """Print a titled table; nothing where it has no rows."""
     grid = Table(box=None, pad_edge=False)
     for column in columns:
         grid.add_column(
-            column, justify="left" if column in LEFT_ALIGNED else "right", overflow="fold"
+            Text(column), justify="left" if column in LEFT_ALIGNED else "right", overflow="fold"
         )
     for row in rows:
         grid.add_row(*map(Text, row))
@@ -29,7 +29,7 @@ def table(
         console.print(grid)
 
 
-def line(console: Console, text: str) -> None:
+def print_line(console: Console, text: str) -> None:
     """Print a line as it is, however long."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -8,6 +8,8 @@ import typer
 
 from service.cli.analyze import analyze
 from service.cli.cache import cache
+from service.cli.compare import compare
+from service.cli.explain import explain
 from service.cli.inspect import inspect
 from service.cli.plan import plan
 
@@ -22,6 +24,8 @@ app = typer.Typer(
 app.command()(inspect)
 app.command()(analyze)
 app.command()(plan)
+app.command()(compare)
+app.command()(explain)
 app.add_typer(cache, name="cache")
 
 

@@ -6,7 +6,7 @@ from statistics import median
 from rich.console import Console
 
 from allocator.plan import Alternative, Plan, Scatter
-from service.cli.layout import line, or_dash, table
+from service.cli.layout import or_dash, print_line, print_table
 
 
 def show_stability(console: Console, plan: Plan) -> None:
@@ -15,7 +15,7 @@ def show_stability(console: Console, plan: Plan) -> None:
         if other.counts is not None:
             counts = " ".join(map(str, other.counts))
             differ = f"{other.changed} of {len(other.counts)} differ"
-            line(console, f"{_what(other)}: {counts} ({differ})")
+            print_line(console, f"{_what(other)}: {counts} ({differ})")
     for scatter in plan.scatter:
         _show_scatter(console, plan, scatter)
 
@@ -28,15 +28,15 @@ def _what(other: Alternative) -> str:
 
 def _show_scatter(console: Console, plan: Plan, scatter: Scatter) -> None:
     if scatter.kept is None:
-        line(console, f"{scatter.source} draws: none ({scatter.status})")
+        print_line(console, f"{scatter.source} draws: none ({scatter.status})")
         return
-    table(
+    print_table(
         console,
         f"counts in {scatter.draws:,} {scatter.source} draws (seed {scatter.seed})",
         ["stack", "layer", "module", "experts", "± drawn", "kept", "share of draws by count"],
         _rows(plan, scatter),
     )
-    line(console, f"{scatter.kept:.0%} of the draws give this very plan; {scatter.note}")
+    print_line(console, f"{scatter.kept:.0%} of the draws give this very plan; {scatter.note}")
     ratios = [
         layer.nominal_standard_error / spread.standard_error
         for layer, spread in zip(plan.layers, scatter.spreads, strict=False)
@@ -44,7 +44,7 @@ def _show_scatter(console: Console, plan: Plan, scatter: Scatter) -> None:
         and layer.nominal_standard_error and spread.standard_error
     ]  # fmt: skip
     if ratios:
-        line(
+        print_line(
             console,
             f"the nominal errors are {min(ratios):.1f} to {max(ratios):.1f} times the resampled "
             f"ones (median {median(ratios):.1f})",

@@ -12,7 +12,7 @@ from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
 from analyzer.series import Series
 from service.cli.comparisons import show_comparisons
-from service.cli.layout import line, or_dash, table
+from service.cli.layout import or_dash, print_line, print_table
 from service.cli.sizes import format_seconds, format_size
 from service.cli.stability import show_stability
 from service.cli.usage import Usage
@@ -26,15 +26,15 @@ def show_outline(console: Console, outline: Outline) -> None:
     """Stacks, the modules of their layers, and what is left out."""
     kind = outline.model_type or "no config.json"
     packed = f", quantised ({outline.quantisation})" if outline.quantisation else ""
-    line(console, f"{outline.model}: {kind}{packed}, {len(outline.files)} file(s)")
+    print_line(console, f"{outline.model}: {kind}{packed}, {len(outline.files)} file(s)")
     for stack in outline.stacks:
-        table(
+        print_table(
             console,
             f"stack {stack.name}: {stack.layers} layers at {stack.prefix}",
             ["module", "part", "role", "layers", "matrices", "out × in", "dtype", "bytes"],
             _module_rows([matrix for matrix in outline.matrices if matrix.stack == stack.name]),
         )
-    table(
+    print_table(
         console,
         "outside the blocks (read by analyze --all)",
         ["tensor", "out × in", "dtype", "bytes"],
@@ -44,16 +44,16 @@ def show_outline(console: Console, outline: Outline) -> None:
             if matrix.stack is None
         ),
     )
-    table(
+    print_table(
         console,
         "left out",
         ["tensors", "tensor", "reason"],
         _skipped_rows(outline.skipped),
     )
     if outline.unreadable:
-        line(console, f"cannot be measured: {outline.unreadable}")
+        print_line(console, f"cannot be measured: {outline.unreadable}")
     elif (cost := outline.estimate) is not None:
-        line(
+        print_line(
             console,
             f"a plan for all stacks reads {cost.matrices} matrices, {cost.bytes:,} bytes "
             f"(their files: {format_size(cost.file_bytes)}); on this CPU about "
@@ -65,7 +65,7 @@ def show_outline(console: Console, outline: Outline) -> None:
 def show_analysis(console: Console, analysis: Analysis) -> None:
     """Every matrix, then every layer."""
     estimator = analysis.settings.estimator
-    table(
+    print_table(
         console,
         f"{analysis.model}: alpha of every matrix by {estimator}",
         [
@@ -90,13 +90,13 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
 def show_layers(console: Console, analysis: Analysis) -> None:
     """The value of every layer, and of the experts in it."""
     aspect = analysis.settings.aspect
-    table(
+    print_table(
         console,
         "mean of every layer" + ("" if aspect == "none" else f", corrected by {aspect}"),
         ["stack", "layer", "alpha", "± nominal", "matrices"],
         (_layer_row(layer) for layer in analysis.layers),
     )
-    table(
+    print_table(
         console,
         "mean over the experts of every layer",
         ["stack", "layer", "experts", "sampled", "alpha", "± sampling"],
@@ -109,14 +109,14 @@ def show_series(console: Console, series: Series) -> None:
     numbers = range(1, len(series.checkpoints) + 1)
     for number, checkpoint in zip(numbers, series.checkpoints, strict=True):
         revision = f" at {checkpoint.revision[:12]}" if checkpoint.revision else ""
-        line(console, f"{number}: {checkpoint.model}{revision}")
-    table(
+        print_line(console, f"{number}: {checkpoint.model}{revision}")
+    print_table(
         console,
         f"alpha of every layer by {series.settings.estimator}",
         ["stack", "layer", *map(str, numbers)],
         ((layer.stack, str(layer.layer), *map(or_dash, layer.alphas)) for layer in series.layers),
     )
-    table(
+    print_table(
         console,
         "of every matrix",
         ["tensor", *map(str, numbers)],
@@ -128,24 +128,24 @@ def show_plan(console: Console, plan: Plan) -> None:
     """Every layer with its count, then the sums, then what other estimators would say."""
     estimator = plan.parameters["estimator"]
     by = f", alpha by {estimator}" if estimator else ""
-    table(
+    print_table(
         console,
         f"{plan.model or 'scores'}: {plan.method}{by}",
         ["stack", "layer", "score" if plan.values == "score" else "alpha", "± nominal", "share",
          "experts", ""],
         (_plan_row(layer) for layer in plan.layers),
     )  # fmt: skip
-    line(console, f"experts: {' '.join(map(str, plan.counts))}")
+    print_line(console, f"experts: {' '.join(map(str, plan.counts))}")
     trainable = plan.trainable_parameters
     size = "" if trainable is None else f", {trainable:,} trainable parameters"
-    line(console, f"sum {plan.budget.allocated}{size}, digest {plan.digest[:12]}")
+    print_line(console, f"sum {plan.budget.allocated}{size}, digest {plan.digest[:12]}")
     show_stability(console, plan)
 
 
 def show_cache(console: Console, folder: str, rows: Sequence[Usage]) -> None:
     """What is kept for each model."""
-    line(console, f"{sum(row['spectra'] for row in rows)} spectra in {folder}")
-    table(
+    print_line(console, f"{sum(row['spectra'] for row in rows)} spectra in {folder}")
+    print_table(
         console,
         "",
         ["model", "spectra", "MB", "precision", "newest"],
