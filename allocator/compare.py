@@ -83,7 +83,6 @@ def _stacks_in_words(plan: Plan) -> str:
             f"{counted(stacks.count(stack), 'layer')} of {shown(stack)}"
             for stack in dict.fromkeys(stacks)
         ]
-        or ["no layers"]
     )
 
 

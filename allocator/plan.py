@@ -26,9 +26,9 @@ class PlanModule(Record):
     )
     alpha: float | None = Field(None, description="mean over its matrices, in a per-module plan")
     share: float | None = Field(None, description="exact share, in a per-module plan")
-    experts: int
-    top_k: int
-    rank: int
+    experts: int = Field(ge=1)
+    top_k: int = Field(ge=1)
+    rank: int = Field(ge=1)
     lora_alpha: float
 
     @property
@@ -53,8 +53,8 @@ class PlanLayer(Record):
     alpha: float | None = Field(description="block value (or score); null where none was used")
     nominal_standard_error: float | None = Field(description="for independent draws")
     share: float | None = Field(description="exact share of the budget; null in a per-module plan")
-    experts: int | None = Field(description="of every module; null in a per-module plan")
-    top_k: int | None
+    experts: int | None = Field(ge=1, description="of every module; null in a per-module plan")
+    top_k: int | None = Field(ge=1)
     modules: tuple[PlanModule, ...]
 
 
@@ -126,7 +126,7 @@ class Plan(Document):
     budget: Budget
     values: Values = Field(description="what the layers' alpha column holds")
     stacks: tuple[Stack, ...]
-    layers: tuple[PlanLayer, ...]
+    layers: tuple[PlanLayer, ...] = Field(min_length=1)
     trainable_parameters: int | None = Field(description="null where shapes are not known")
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]

@@ -45,6 +45,9 @@ def plan_command(reading: Reading, *more: str, method: str | None = None, **chan
         value = parameters.get(name)
         if value is not None and value != _DEFAULTS.get(name):
             words += [f"--{name.replace('_', '-')}", _word(value)]
+    if by_alpha and parameters.get("aspect") == "subsample":
+        for name, value in parameters.get("windows", {}).items():
+            words += [f"--sample-{name}", _word(value)]
     if reading.plan.per_module:
         words.append("--per-module")
     return join([*words, *more])

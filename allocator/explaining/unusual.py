@@ -77,9 +77,6 @@ def _shapes(reading: Reading) -> Iterator[str]:
 
 
 def _routers(reading: Reading) -> Iterator[str]:
-    none = [slot for slot in reading.slots if slot.experts < 1]
-    if none:
-        yield f"fewer than one expert, which no trainer can build: {reading.places(none)}"
     single = reading.with_count(1)
     if len(single) == len(reading.slots):
         yield f"every {reading.unit} has one expert, so there is no router: this is plain LoRA"
