@@ -88,17 +88,17 @@ def gather(
     """Measure what these questions need; `options` are those of the plan's analysis.
 
     `resampling` and `bf16` read the weights again where the store does not hold their spectra.
-    Raises AnalyzerError.
+    Windows that are pooled are not resampled, which the plan then says. Raises AnalyzerError.
     """
     resampling, rounded = None, None
-    if "resampling" in questions.kinds and options.aspect != "subsample":
+    halves = questions.halves
+    if "resampling" in questions.kinds and options.aspect == "subsample":
+        resampling = Resampling(
+            estimator=options.estimator, rounded=options.rounded, halves=halves, matrices=()
+        )
+    elif "resampling" in questions.kinds:
         resampling = resample(
-            source,
-            options,
-            store=store,
-            halves=questions.halves,
-            outline=outline,
-            progress=progress,
+            source, options, store=store, halves=halves, outline=outline, progress=progress
         )
     if "bf16" in questions.kinds:
         rounding = replace(options, rounded=True)

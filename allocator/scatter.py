@@ -56,7 +56,7 @@ def resampling_scatter(
     """
     draws, seed = resampling.halves.draws, resampling.halves.seed
     values = _values(request)
-    if not values:
+    if not values or request.options.aspect == "subsample":
         return _without("resampling", "not_applicable", draws, seed)
     drawn = _drawn(request, values, resampling)
     if 2 * len(drawn) < draws:

@@ -54,12 +54,13 @@ def _placeholder(command: str) -> str:
 
 def _measured_otherwise(reading: Reading) -> Iterator[Sentence]:
     other = "ks" if reading.parameter("estimator") == "hill" else "hill"
+    aspect = reading.parameter("aspect")
     yield Sentence(
         text=f"The same plan by another estimator, {other}:",
         command=plan_command(
             reading,
             estimator=other,
-            aspect="none" if other == "ks" else reading.parameter("aspect"),
+            aspect="none" if aspect == "marchenko_pastur" else aspect,
         ),
     )
     shapes = Shapes(reading)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from allocator.explaining.commands import plan_command
 from allocator.explaining.reading import Reading
-from allocator.explaining.scattered import STATUS, scattered
+from allocator.explaining.scattered import STATUS, nominal_truth, scattered
 from allocator.explaining.untrained import Shapes
 from allocator.explanation import Sentence
 from allocator.plan import Alternative
@@ -60,10 +60,7 @@ def _nominal(reading: Reading) -> Iterator[str]:
     ]
     if errors:
         span = spanned(quantity(min(errors)), quantity(max(errors)))
-        yield (
-            f"the nominal standard error of a layer's alpha is {span}; it takes eigenvalues for "
-            "independent draws, and since they repel each other the true one is smaller"
-        )
+        yield (f"the nominal standard error of a layer's alpha is {span}; {nominal_truth(reading)}")
 
 
 def _untrained(reading: Reading) -> Iterator[str]:

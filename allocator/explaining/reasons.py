@@ -60,6 +60,11 @@ def _alpha_in_words(reading: Reading) -> Iterator[str]:
             "the alpha of each matrix is divided by that of a random matrix of its shape, so 1 is "
             "what no training at all would give"
         )
+    if aspect == "subsample":
+        yield (
+            "it is read from windows of one shape, cut from every matrix and taken together, so "
+            "that matrices of all shapes are measured alike"
+        )
 
 
 def _share_rule(reading: Reading) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from allocator.explaining.reading import Reading
-from allocator.plan import AlternativeStatus, Scatter, Spread
+from allocator.plan import AlternativeStatus, Scatter, ScatterSource, Spread
 from allocator.slots import Slot
 from allocator.wording import counted, joined, percent, shortened
 
@@ -19,25 +19,31 @@ STATUS: dict[AlternativeStatus, str] = {
     "not_applicable": "it does not go with the other settings",
 }
 
-_DRAWN = {
-    "nominal": (
-        "with every alpha drawn within its nominal standard error (which takes eigenvalues for "
-        "independent draws; they repel each other, so this scatters too widely)"
-    ),
-    "resampling": (
-        "with alphas measured anew on random sub-matrices with half of the rows and columns"
-    ),
-}
+
+def nominal_truth(reading: Reading) -> str:
+    """What is wrong with the nominal error of the plan's estimator."""
+    if reading.parameter("estimator") == "hill":
+        return (
+            "it takes eigenvalues for independent draws, and since they repel each other the true "
+            "one is smaller"
+        )
+    return "it ignores that the tail was chosen by the data, so the true one can be larger"
+
+
+def _drawn(reading: Reading, source: ScatterSource) -> str:
+    if source == "resampling":
+        return "with alphas measured anew on random sub-matrices with half of the rows and columns"
+    return f"with every alpha drawn within its nominal standard error ({nominal_truth(reading)})"
 
 
 def scattered(reading: Reading, scatter: Scatter) -> Iterator[str]:
     """What a scatter says: the plan as a whole, the counts that hold and those that waver."""
     if scatter.status != "ok":
-        yield f"draws by {scatter.source} were not made: {STATUS[scatter.status]}"
+        yield f"there are no {scatter.source} draws: {_why_none(reading, scatter)}"
         return
     if len(scatter.spreads) != len(reading.slots) or scatter.draws < 1:
         return
-    how = f"in {counted(scatter.draws, 'draw')} {_DRAWN[scatter.source]}"
+    how = f"in {counted(scatter.draws, 'draw')} {_drawn(reading, scatter.source)}"
     if scatter.kept is None:
         yield f"{how}, counts scatter as follows"
     else:
@@ -51,6 +57,12 @@ def scattered(reading: Reading, scatter: Scatter) -> Iterator[str]:
     if wavering:
         told = [f"{reading.place(slot)} ({_mix(spread)})" for _, slot, spread in wavering]
         yield f"less sure, the least first: {shortened(told)}"
+
+
+def _why_none(reading: Reading, scatter: Scatter) -> str:
+    if reading.parameter("aspect") == "subsample" and scatter.status == "not_applicable":
+        return "windows of a matrix overlap, so their pooled alpha has no error"
+    return STATUS[scatter.status]
 
 
 def _holding(reading: Reading, slots: list[Slot]) -> str:

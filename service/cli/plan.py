@@ -223,6 +223,8 @@ def _make(
     if (model is None) == (scores is None):
         raise CommandError("give a MODEL or --scores FILE, one of the two")
     if scores is not None:
+        if questions.kinds != ("estimators",):
+            raise CommandError("scores have no spectra to question; --stability needs a MODEL")
         return make_plan(read_scores(scores), options)
     store = FolderStore(cache or default_folder())
     source = open_source(model or "", store)

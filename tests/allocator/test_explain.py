@@ -520,3 +520,24 @@ def test_documents_from_strangers_are_explained_and_compared(name, value, large)
     assert len(explain_plan(strange).sections) == 6
     assert len(compare_plans([made, strange]).differences) == 1
     assert "\n" not in words_of(strange)
+
+
+def test_windows_are_explained_and_proposed_again():
+    windows = {"rows": 64, "ratio": 2.0, "starts": 5}
+    plain = measured([2.0, 3.0], budget=10)
+    made = plain.model_copy(
+        update={"parameters": {**plain.parameters, "aspect": "subsample", "windows": windows}}
+    )
+    assert "windows of one shape" in words_of(made)
+    assert "windows of one shape" not in words_of(plain)
+    words = "--aspect subsample --sample-rows 64 --sample-ratio 2.0 --sample-starts 5"
+    assert any(words in command and "--estimator ks" in command for command in commands_of(made))
+
+
+def test_the_nominal_error_is_judged_by_estimator():
+    """Measured: too wide by hill, too narrow by ks (docs/estimators.md)."""
+    hill = measured([2.0, 3.0], budget=10)
+    ks = measured([2.0, 3.0], budget=10, estimator="ks")
+    assert "the true one is smaller" in words_of(hill)
+    assert "the true one can be larger" in words_of(ks)
+    assert "the true one is smaller" not in words_of(ks)

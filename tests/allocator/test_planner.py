@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from allocator.curve import budget_curve
-from allocator.errors import InfeasibleBudget, InvalidRequest
+from allocator.errors import InfeasibleBudget, InvalidRequest, UnreadablePlan
 from allocator.options import PlanOptions
+from allocator.plan import read_plan
 from allocator.planner import check_feasible, make_plan, plan
 from analyzer.api import analyze, outline
 from analyzer.errors import BadModel, InvalidOption
@@ -310,6 +311,42 @@ def test_failed_matrices_are_warned_of(tmp_path):
 def test_requests_that_no_plan_can_meet(analysis, options, message):
     with pytest.raises((InvalidRequest, InfeasibleBudget, InvalidOption), match=message):
         plan(analysis, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["layers"][0].update(experts=0), "layers.0.experts"),
+        (lambda d: d.update(layers=[]), "layers"),
+        (lambda d: d["layers"][0].update(experts=2), "its digest does not fit"),
+        (lambda d: d["parameters"].update(beta=3), "its digest does not fit"),
+        (lambda d: d.update(colour="red"), "colour"),
+        (lambda d: d.update(schema="tailora.plan/2"), "tailora.plan/1"),
+    ],
+)
+def test_plan_files_that_were_changed_are_refused(analysis, change, message):
+    made = plan(analysis, budget=30)
+    assert read_plan(made.to_json()) == made
+    document = json.loads(made.to_json())
+    change(document)
+    with pytest.raises(UnreadablePlan, match=message):
+        read_plan(json.dumps(document))
+
+
+def test_custom_ranks_and_top_ks(analysis):
+    counts = [1, 2, 3, 4, 5, 6]
+    own = {"ranks": [4, 4, 8, 8, 16, 16], "top_ks": [1, 2, 2, 2, 3, 3]}
+    made = plan(analysis, method="custom", counts=counts, **own)
+    assert [layer.top_k for layer in made.layers] == own["top_ks"]
+    assert [layer.modules[0].rank for layer in made.layers] == own["ranks"]
+    assert made.digest != plan(analysis, method="custom", counts=counts).digest
+    for words, message in (
+        ({"ranks": [4] * 5}, "custom ranks are"),
+        ({"top_ks": [0] * 6}, "custom top_ks are"),
+        ({"top_ks": [2] * 6}, "top_k 2 at position 0 is above its 1 experts"),
+    ):
+        with pytest.raises(InvalidRequest, match=message):
+            plan(analysis, method="custom", counts=counts, **words)
 
 
 def test_scores_say_nothing_of_modules():

@@ -55,7 +55,9 @@ def test_subsampling_reaches_the_plan(llama):
     assert made["parameters"]["aspect"] == "subsample"
     found = document("analyze", llama, "--aspect", "subsample", *options)
     assert found["settings"]["windows"] == {"rows": 16, "ratio": 1.5, "starts": 4}
-    run("plan", llama, "-b", 6, "--aspect", "subsample", "--stability", "all")
+    doubted = run("plan", llama, "-b", 6, "--aspect", "subsample", "--stability", "all")
+    assert "nominal draws: none (not_applicable)" in doubted.stdout
+    assert "resampling draws: none (not_applicable)" in doubted.stdout
     run("analyze", llama, "--aspect", "subsample")
 
 
@@ -69,6 +71,15 @@ def test_distributions_are_compared(llama):
     for matrix in made["matrices"]:
         assert [c["alternative"] for c in matrix["comparisons"]] == names
     assert document("analyze", llama)["matrices"][0]["comparisons"] is None
+
+
+def test_scores_have_no_stability(tmp_path):
+    scores = tmp_path / "scores.json"
+    scores.write_text("[1, 2]")
+    fails(
+        "plan", "--scores", scores, "-b", 4, "--stability", "nominal", code=2,
+        message="--stability needs a MODEL",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
