@@ -364,7 +364,7 @@ def test_draws():
     ]
     words = words_of(scattered("nominal", spreads, kept=0.25), "certainty")
     assert "In 100 draws with every alpha drawn within its nominal standard error" in words
-    assert "independent draws; they repel each other" in words
+    assert "(it takes eigenvalues for independent draws, and since they repel each other" in words
     assert "25 % give this very plan" in words
     assert "In at least 90 % of them, layer 0 keeps its count." in words
     assert (
