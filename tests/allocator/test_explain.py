@@ -381,7 +381,7 @@ def test_draws():
     assert "In at least 90 % of them, every layer keeps its count." in words
     assert "less sure" not in words.lower()
     failed = scattered("resampling", [], status="no_fit")
-    assert "Draws by resampling were not made: a layer has no fit there." in words_of(failed)
+    assert "There are no resampling draws: a layer has no fit there." in words_of(failed)
 
 
 def test_without_draws_the_command_that_makes_them_is_told():
