@@ -24,11 +24,15 @@ SCORE_STACK = "text"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A module to adapt: suffix in the block, shape (out × in) where known, and its matrices."""
+    """A module to adapt: suffix in the block, shape (out × in) where known, and its matrices.
+
+    `value` is a score that was given for it; alphas come from the matrices.
+    """
 
     name: str
     shape: tuple[int, int] | None = None
     matrices: tuple[str, ...] = ()
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,12 @@ class Subject:
     matrices: tuple[MatrixResult, ...] = ()
 
     def module_values(self, options: PlanOptions) -> list[float]:
-        """The alpha of every module, over all layers in order. Raises AnalyzerError."""
+        """The alpha or score of every module, over all layers in order. Raises AnalyzerError."""
         by_name = {matrix.name: matrix for matrix in self.matrices}
         return [
-            mean_value(
+            module.value
+            if module.value is not None
+            else mean_value(
                 [by_name[name] for name in module.matrices],
                 f"{module.name} in layer {layer.layer} of {layer.stack}",
                 options.estimator,

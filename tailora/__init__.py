@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from allocator.curve import budget_curve
     from allocator.errors import AllocatorError
+    from allocator.exports import export_plan
+    from allocator.forms.live import check_lora_config, lora_config
+    from allocator.imports import import_plan
     from allocator.live import match_plan
     from allocator.plan import Plan
     from allocator.planner import plan
@@ -38,7 +41,11 @@ _HOMES = {
     "Spectrum": "analyzer.spectrum",
     "analyze": "analyzer.api",
     "budget_curve": "allocator.curve",
+    "check_lora_config": "allocator.forms.live",
+    "export_plan": "allocator.exports",
     "fit": "analyzer.tails",
+    "import_plan": "allocator.imports",
+    "lora_config": "allocator.forms.live",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
     "plan": "allocator.planner",
@@ -56,7 +63,11 @@ __all__ = [
     "Spectrum",
     "analyze",
     "budget_curve",
+    "check_lora_config",
+    "export_plan",
     "fit",
+    "import_plan",
+    "lora_config",
     "match_plan",
     "outline",
     "plan",

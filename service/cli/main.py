@@ -8,6 +8,8 @@ import typer
 
 from service.cli.analyze import analyze
 from service.cli.cache import cache
+from service.cli.export import export
+from service.cli.import_plan import import_plan
 from service.cli.inspect import inspect
 from service.cli.plan import plan
 
@@ -22,6 +24,8 @@ app = typer.Typer(
 app.command()(inspect)
 app.command()(analyze)
 app.command()(plan)
+app.command()(export)
+app.command("import")(import_plan)
 app.add_typer(cache, name="cache")
 
 
