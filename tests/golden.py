@@ -29,3 +29,10 @@ def llama2_block_means() -> list[float]:
 def number(value: float | str) -> float:
     """A golden number; NaN and infinities are stored as strings."""
     return float(value)
+
+
+@cache
+def published_plan() -> dict[str, Any]:
+    """The plan for Mistral-7B in AlphaLoRA's training script: allocation, top_k, lora_rank."""
+    (found,) = json.loads((DATA / "alphalora_allocations.json").read_text())["published"]
+    return found

@@ -67,7 +67,12 @@ def _plain(value: float) -> int | float:
 
 
 def _short_prefixes(plan: Plan) -> dict[str, str]:
-    """For each stack the shortest end of its prefix that no other name of the model shares."""
+    """For each stack the shortest end of its prefix that no other name of the model shares.
+
+    Without a model the other names are not known, and the prefix stays whole.
+    """
+    if plan.model is None:
+        return {stack.name: stack.prefix for stack in plan.stacks}
     outside = {
         block.prefix for name in unplanned(plan) if (block := split_block_name(name)) is not None
     }
