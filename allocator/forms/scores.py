@@ -7,6 +7,7 @@ matrices of a block are, and the two publishers have different ones, so the orde
 import io
 import math
 from collections.abc import Sequence
+from tokenize import TokenError
 
 import numpy as np
 
@@ -25,6 +26,10 @@ ORDERS = {
 """The modules of a block by the name of their order; `layer`: one value for the whole block."""
 MAGIC = b"\x93NUMPY"
 MAX_VALUES = 1_000_000
+_NO_ARRAY = (
+    ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError,
+)  # fmt: skip
+"""What numpy raises on headers that are none: it reads them as Python."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -135,7 +140,7 @@ def _array(raw: bytes) -> list[float]:
         stream.seek(0)
         loaded = np.load(stream, allow_pickle=False)
         return [float(value) for value in np.asarray(loaded, dtype=np.float64).ravel()]
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except _NO_ARRAY as error:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise UnreadablePlan(f"the file is no array of numbers: {reason}") from error
 

@@ -1,12 +1,23 @@
 """Flags in a shell script: written so that they can be pasted, read out of whole scripts."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from allocator.errors import UnreadablePlan
 from analyzer.text import shown
 
-SEPARATORS = ";&|\n"
+MAX_LETTERS = 1_000_000
+_PIECE = re.compile(
+    r"""
+    \\\n                               # a line that goes on
+    | (?<![^\s;&|])\#[^\n]*             # a comment
+    | (?P<end> [;&|\n] )
+    | (?P<quoted> "(?:[^"\\]|\\.)*"? )
+    | (?P<plain> '[^']*'? | \\. | [^\\'"\#;&|\n]+ | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def pasted(flags: Mapping[str, str | int | float]) -> str:
@@ -24,8 +35,10 @@ def flags_of(text: str, known: Sequence[str], key: str) -> dict[str, str]:
     Continued lines, quotes and comments are understood; `--a-b` is `--a_b`, as in python-fire.
     Raises UnreadablePlan where no run gives `key`, or two runs differ.
     """
+    if len(text) > MAX_LETTERS:
+        raise UnreadablePlan(f"{len(text)} letters are no script; at most {MAX_LETTERS} are read")
     merged: dict[str, str] = {}
-    for words in commands(text):
+    for words in _commands(text, key):
         found = _flags(words, known)
         if key not in found:
             continue
@@ -40,17 +53,17 @@ def flags_of(text: str, known: Sequence[str], key: str) -> dict[str, str]:
     return merged
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command of a script, without comments. Raises UnreadablePlan."""
+def _commands(text: str, key: str) -> Iterator[list[str]]:
+    """The words of each command of a script that has `key` in it."""
     for command in _cut(text.replace("\r\n", "\n")):
+        if key not in command.replace("-", "_"):
+            continue
         try:
-            words = shlex.split(command)
+            yield shlex.split(command)
         except ValueError as error:
             raise UnreadablePlan(
                 f"the script cannot be read: {str(error).lower()}; close the quotes in it"
             ) from error
-        if words:
-            yield words
 
 
 def _flags(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
@@ -69,28 +82,12 @@ def _flags(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
 def _cut(text: str) -> Iterator[str]:
     """The text of each command: cut at separators outside quotes, lines joined, comments gone."""
     command: list[str] = []
-    quote = ""
-    position = 0
-    while position < len(text):
-        letter = text[position]
-        if letter == "\\" and quote != "'":
-            pair = text[position : position + 2]
-            if pair != "\\\n":
-                command.append(pair)
-            position += 2
-            continue
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        elif letter == "#" and (not command or command[-1] in " \t"):
-            end = text.find("\n", position)
-            position = len(text) if end < 0 else end
-            continue
-        elif letter in SEPARATORS:
+    for piece in _PIECE.finditer(text):
+        if piece.lastgroup == "end":
             yield "".join(command)
-            command, position = [], position + 1
-            continue
-        command.append(letter)
-        position += 1
+            command = []
+        elif piece.lastgroup == "quoted":
+            command.append(piece.group().replace("\\\n", ""))
+        elif piece.lastgroup == "plain":
+            command.append(piece.group())
     yield "".join(command)

@@ -35,8 +35,7 @@ def test_every_module_that_is_wrapped_finds_its_numbers(tmp_path, words):
         top_k = taken["top_k"][int(name.split(".")[2])]
         looked_up[name] = (experts, top_k, rank, taken["lora_alpha"])
     assert looked_up == {
-        f"model.layers.{layer}.{name}": mixture
-        for (_, layer, name), mixture in given(made).items()
+        f"model.layers.{layer}.{name}": mixture for (_, layer, name), mixture in given(made).items()
     }
     assert len(taken["lora_r"]) == sum(experts for experts, *_ in looked_up.values())
 
