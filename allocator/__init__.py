@@ -4,6 +4,7 @@ planner, curve: make_plan, plan and budget_curve (also as tailora.plan and tailo
 plan, options, request: the plan's schema; what a plan is asked to be; both brought together
 methods, alphalora, mola, integers: the rules, and their exact rounding
 budget, subject, stability: the total, what is planned for, what other estimators would say
+exports, imports, forms: a plan in the forms of other tools, and back
 live: match a plan with a live model
 errors: the exception tree
 """

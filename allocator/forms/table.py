@@ -6,6 +6,7 @@ Forms write from this table and read into it.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from allocator.budget import MAX_EXPERTS
 from allocator.errors import NotExpressible, UnreadablePlan
 from allocator.plan import Plan, PlanLayer
 
@@ -95,10 +96,10 @@ def _mixture(layer: PlanLayer, experts: object, top_k: object, rank: object) -> 
         raise UnreadablePlan(
             f"layer {layer.layer} of {layer.stack} lacks experts, top_k or rank; make the plan anew"
         )
-    if min(experts, top_k, rank) < 1:
+    if min(experts, top_k, rank) < 1 or experts > MAX_EXPERTS:
         raise UnreadablePlan(
             f"layer {layer.layer} of {layer.stack} has experts {experts}, top_k {top_k} and rank "
-            f"{rank}; each must be at least 1: make the plan anew"
+            f"{rank}; each must be at least 1 and experts at most {MAX_EXPERTS}: make it anew"
         )
     return Mixture(experts, min(top_k, experts), rank)
 
