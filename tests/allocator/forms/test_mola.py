@@ -195,3 +195,31 @@ def test_top_k_above_the_experts_is_lowered_and_said():
     made = import_plan('--number_experts "1,3" --top_k "2,2" --lora_r "8,4"', "mola")
     assert [layer.top_k for layer in made.layers] == [1, 2]
     assert "top_k is above the experts at position 0: lowered" in made.warnings
+
+
+def damaged(made, **changes):
+    """A plan whose first module was changed by hand; its digest does not cover that."""
+    first = made.layers[0]
+    modules = (first.modules[0].model_copy(update=changes), *first.modules[1:])
+    layers = (first.model_copy(update={"modules": modules}), *made.layers[1:])
+    return made.model_copy(update={"layers": layers})
+
+
+def test_plans_that_were_changed_by_hand():
+    made = varied("llama", modules="q_proj")
+    taken = trainers.mola_training(trainers.pasted(flags(damaged(made, top_k=9))))
+    assert taken["top_k"] == [1, 2]
+    for changes in ({"experts": 0}, {"rank": -1}, {"top_k": 0}, {"experts": 10**9}):
+        with pytest.raises(UnreadablePlan, match="must be at least 1 and experts at most 100000"):
+            export_plan(damaged(made, **changes), "mola")
+    with pytest.raises(NotExpressible, match="lora_alpha 8, 16, but no form has more than one"):
+        export_plan(damaged(made, lora_alpha=8), "mola")
+    with pytest.raises(UnreadablePlan, match="has no layers"):
+        export_plan(made.model_copy(update={"layers": ()}), "csv")
+
+
+def test_what_is_too_long_for_a_script():
+    with pytest.raises(UnreadablePlan, match="are no script"):
+        import_plan("#" * 1_000_001, "mola")
+    with pytest.raises(UnreadablePlan, match="above 10000"):
+        import_plan("1," * 10_001, "list")

@@ -5,6 +5,7 @@ import re
 
 import peft
 import pytest
+import torch
 import transformers as t
 from peft.tuners.lora import LoraLayer
 
@@ -198,3 +199,36 @@ def test_a_plain_lora_config_needs_the_models_layers():
     made = import_plan(json.dumps(plain), model=outline_of("llama"))
     assert given(made) == {("text", layer, "self_attn.q_proj"): (1, 1, 6, 12.0) for layer in (0, 1)}
     assert made.trainable_parameters == 2 * 6 * (32 + 32)
+
+
+def test_dots_in_keys_are_dots():
+    (text,) = export_plan(varied("llama"), "peft").files.values()
+    found = json.loads(text)
+    for pattern in (found["rank_pattern"], found["alpha_pattern"]):
+        for key, name in zip(pattern, found["target_modules"], strict=True):
+            assert re.match(rf"(.*\.)?({key})$", f"model.{name}")
+            assert not re.match(rf"(.*\.)?({key})$", "x".join(name.rsplit(".", 1)))
+
+
+def test_a_name_that_is_the_end_of_another_live_one():
+    made = varied("llama")
+    root = torch.nn.Module()
+    root.vision = torch.nn.Module()
+    root.layers = FAMILIES["llama"]().model.layers
+    assert len(lora_config(made, root)["target_modules"]) == 14
+    root.vision.layers = FAMILIES["llama"]().model.layers
+    with pytest.raises(PlanMismatch, match=r"layers.0.mlp.down_proj in \S+ matches 2 modules"):
+        lora_config(made, root)
+
+
+def test_live_names_are_written_where_they_are_known():
+    made = varied("llama", modules="q_proj")
+    renamed = match_plan(made, FAMILIES["llama"]()).plan
+    layers = tuple(
+        layer.model_copy(
+            update={"modules": (layer.modules[0].model_copy(update={"live": "attention.q"}),)}
+        )
+        for layer in renamed.layers
+    )
+    (text,) = export_plan(renamed.model_copy(update={"layers": layers}), "peft").files.values()
+    assert json.loads(text)["target_modules"] == ["layers.0.attention.q", "layers.1.attention.q"]
