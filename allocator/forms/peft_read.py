@@ -75,33 +75,37 @@ def _full_names(wanted: Sequence[str], reading: Reading) -> list[str]:
         raise UnreadablePlan("target_modules is empty; is it a LoRA config?")
     if reading.targets is None:
         return list(wanted)
-    found: dict[str, None] = {}
-    for target in wanted:
-        hits = [name for name in reading.targets if _hits(target, name)]
-        if not hits:
-            # The plan's layers decide then, by stack and suffix: prefixes may differ.
-            hits = [target]
-        found |= dict.fromkeys(hits)
-    return list(found)
+    by_end: dict[str, list[str]] = {}
+    for name in reading.targets:
+        for end in _ends(name):
+            by_end.setdefault(end, []).append(name)
+    # What is not found is left as it is: prefixes of files and live models differ, and the layers
+    # of the model decide by stack and suffix later on.
+    return list(dict.fromkeys(name for one in wanted for name in by_end.get(one, [one])))
 
 
-def _hits(target: str, name: str) -> bool:
-    return name == target or name.endswith(f".{target}")
+def _ends(name: str) -> list[str]:
+    """The name and everything that it ends with after a dot: what matches it in PEFT."""
+    parts = name.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
 
 
 def _of(pattern: Mapping[str, Any], name: str, default: object) -> Any:
-    """The value of the first key that the name ends with, as PEFT takes it."""
-    return next((value for key, value in pattern.items() if _hits(key, name)), default)
+    """The value of the key that the name ends with, of several the first, as PEFT takes it."""
+    hits = [end for end in _ends(name) if end in pattern]
+    if len(hits) > 1:
+        hits = [key for key in pattern if key in hits]
+    return pattern[hits[0]] if hits else default
 
 
 def _check_keys(modules: Sequence[str], *patterns: Mapping[str, Any]) -> None:
-    for pattern in patterns:
-        for key in pattern:
-            if not any(_hits(key, name) for name in modules):
-                raise UnreadablePlan(
-                    f"{shown(key)} in the patterns fits no target module, so PEFT would ignore "
-                    "it; mend the config, or give --model"
-                )
+    used = {end for name in modules for end in _ends(name)}
+    for key in (key for pattern in patterns for key in pattern):
+        if key not in used:
+            raise UnreadablePlan(
+                f"{shown(key)} in the patterns fits no target module, so PEFT would ignore it; "
+                "mend the config, or give --model"
+            )
 
 
 def _experts(

@@ -9,7 +9,7 @@ from allocator.forms.scores import MAGIC
 from allocator.forms.texts import Files, as_object
 
 _SUFFIXES = {".csv": "csv", ".md": "markdown"}
-_LIST = re.compile(r"[\[(]?[0-9,\s]+[\])]?\s*")
+_LIST = re.compile(r"[\[(]?[0-9,\s]+[\])]?")
 
 
 def form_of(files: Files) -> str:

@@ -77,22 +77,24 @@ def draft_of(rows: Sequence[Mapping[str, str]], reading: Reading) -> Draft:
 
 
 def _blocks(rows: Sequence[Mapping[str, str]], mixtures: Sequence[Mixture]) -> list[Block]:
-    modules: dict[Place, list[Adapted]] = {}
+    modules: dict[Place, dict[str, Adapted]] = {}
     own: dict[Place, Mixture] = {}
     for row, mixture in zip(rows, mixtures, strict=True):
         place = Place(row.get("stack") or "text", _number(row, "layer"))
         name = row.get("module", "")
-        listed = modules.setdefault(place, [])
-        if place in own or any(module.name == name for module in listed) or (listed and not name):
+        listed = modules.setdefault(place, {})
+        if place in own or name in listed or (listed and not name):
             raise UnreadablePlan(
                 f"layer {place.layer} of {shown(place.stack)} has two rows for "
                 f"{shown(name) or 'the layer'}; keep one"
             )
         if name:
-            listed.append(Adapted(name, mixture, _shape(row.get("shape", ""))))
+            listed[name] = Adapted(name, mixture, _shape(row.get("shape", "")))
         else:
             own[place] = mixture
-    return [Block(*place, tuple(found), own.get(place)) for place, found in modules.items()]
+    return [
+        Block(*place, tuple(found.values()), own.get(place)) for place, found in modules.items()
+    ]
 
 
 def _column(rows: Sequence[Mapping[str, str]], name: str) -> list[int] | None:

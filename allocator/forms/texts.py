@@ -10,6 +10,7 @@ from analyzer.text import shown
 
 MAX_BYTES = 32_000_000
 MOST_VALUES = 2_000_000
+LONGEST_NAME = 500
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
@@ -100,6 +101,6 @@ def names(value: object, name: str) -> list[str]:
         raise UnreadablePlan(f"{name} is no list of names such as q_proj,v_proj")
     found = [part for part in dict.fromkeys(part.strip(" '\"") for part in parts) if part]
     for part in found:
-        if not _NAME.fullmatch(part):
+        if len(part) > LONGEST_NAME or not _NAME.fullmatch(part):
             raise UnreadablePlan(f"{name} holds {shown(part, 60)!r}, which is no module's name")
     return found

@@ -232,3 +232,19 @@ def test_live_names_are_written_where_they_are_known():
     )
     (text,) = export_plan(renamed.model_copy(update={"layers": layers}), "peft").files.values()
     assert json.loads(text)["target_modules"] == ["layers.0.attention.q", "layers.1.attention.q"]
+
+
+def test_of_several_keys_the_first_counts_as_in_peft():
+    """Two keys fit layer 1; PEFT takes the one that comes first."""
+    model = FAMILIES["llama"]()
+    for order in (("self_attn.q_proj", "layers.1.self_attn.q_proj"),
+                  ("layers.1.self_attn.q_proj", "self_attn.q_proj")):  # fmt: skip
+        ranks = dict(zip(order, (8, 16), strict=True))
+        text = config(
+            [8, 8], rank_pattern=ranks, alpha_pattern={k: 2 * r for k, r in ranks.items()}
+        )
+        made = import_plan(text)
+        live = adapted(json.loads(text), FAMILIES["llama"]())
+        read = match_plan(made, model).modules
+        ours = {name: module.experts * module.rank for name, module in read.items()}
+        assert ours == {name: rank for name, (rank, _) in live.items()}
