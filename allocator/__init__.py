@@ -7,6 +7,7 @@ budget, subject, stability: the total, what is planned for, what other estimator
 compare, comparison, changes, reasons: plans side by side, how far apart they are and why
 explain, explanation, explaining: a plan in words
 slots, rank, wording: a plan's counts row by row, their order; numbers and places as words
+exports, imports, forms: a plan in the forms of other tools, and back
 live: match a plan with a live model
 errors: the exception tree
 """

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from allocator.errors import UnreadablePlan
 from analyzer.outline import Document, Record, Skipped, Stack
+from analyzer.text import shown
 
 BudgetKind = Literal["experts", "mean", "parameters"]
 Values = Literal["alpha", "score", "none"]
@@ -167,8 +168,8 @@ def read_plan(text: str | bytes) -> Plan:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         raise UnreadablePlan(
-            f"this is no plan: {place}: {first['msg']}; make one with `tailora plan --out FILE`, "
-            "or read another form with `tailora import`"
+            f"this is no plan: {shown(place)}: {shown(first['msg'])}; "
+            "make one with `tailora plan --out FILE`, or read another form with `tailora import`"
         ) from error
     if not _has_its_digest(plan):
         raise UnreadablePlan(

@@ -32,11 +32,15 @@ SCORE_STACK = "text"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A module to adapt: suffix in the block, shape (out × in) where known, and its matrices."""
+    """A module to adapt: suffix in the block, shape (out × in) where known, and its matrices.
+
+    `value` is a score that was given for it; alphas come from the matrices.
+    """
 
     name: str
     shape: tuple[int, int] | None = None
     matrices: tuple[str, ...] = ()
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,11 @@ class Subject:
         ]
 
     def alphas(self, options: PlanOptions) -> tuple[float, ...]:
-        """The alpha behind each count. Raises AnalyzerError."""
+        """The alpha (or score) behind each count. Raises AnalyzerError."""
+        if self.values == "score":
+            modules = (module for layer in self.layers for module in layer.modules)
+            slots = modules if options.per_module else self.layers
+            return tuple(slot.value for slot in slots if slot.value is not None)
         return tuple(value.alpha for value in self.slot_values(options))
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from allocator.errors import AllocatorError
     from allocator.evidence import evidence
     from allocator.explain import explain_plan
+    from allocator.exports import export_plan
+    from allocator.forms.live import check_lora_config, lora_config
+    from allocator.imports import import_plan
     from allocator.live import match_plan
     from allocator.plan import Plan
     from allocator.planner import plan
@@ -46,7 +49,11 @@ _HOMES = {
     "compare_plans": "allocator.compare",
     "evidence": "allocator.evidence",
     "explain_plan": "allocator.explain",
+    "check_lora_config": "allocator.forms.live",
+    "export_plan": "allocator.exports",
     "fit": "analyzer.tails",
+    "import_plan": "allocator.imports",
+    "lora_config": "allocator.forms.live",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
     "plan": "allocator.planner",
@@ -65,10 +72,14 @@ __all__ = [
     "Windows",
     "analyze",
     "budget_curve",
+    "check_lora_config",
     "compare_plans",
     "evidence",
     "explain_plan",
+    "export_plan",
     "fit",
+    "import_plan",
+    "lora_config",
     "match_plan",
     "outline",
     "plan",

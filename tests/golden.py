@@ -29,3 +29,16 @@ def llama2_block_means() -> list[float]:
 def number(value: float | str) -> float:
     """A golden number; NaN and infinities are stored as strings."""
     return float(value)
+
+
+@cache
+def published_plan() -> dict[str, Any]:
+    """The plan for Mistral-7B in AlphaLoRA's training script: allocation, top_k, lora_rank."""
+    (found,) = json.loads((DATA / "alphalora_allocations.json").read_text())["published"]
+    return found
+
+
+@cache
+def llama2_scores() -> list[float]:
+    """The exponents of Llama-2-7B as AlphaPruning ships them: 7 a block, block after block."""
+    return json.loads((DATA / "llama2_7b_alpha_peak.json").read_text())["values"]

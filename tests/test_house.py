@@ -91,3 +91,16 @@ def test_every_option_and_method_is_documented():
     statuses = json.loads((ROOT / "docs/schema/tailora.analysis.1.json").read_text())
     named = statuses["$defs"]["Fit"]["properties"]["status"]["enum"]
     assert all(f"`{status}`" in estimators for status in named if status != "ok")
+
+
+def test_every_form_is_documented_and_named_by_the_command():
+    from allocator.forms.registry import FORMS
+    from allocator.forms.scores import ORDERS
+
+    text = (ROOT / "docs" / "forms.md").read_text()
+    assert all(f"| `{name}` |" in text for name in FORMS)
+    assert all(f"`{name}`" in text for name in ORDERS)
+    for command, side in (("export", "write"), ("import_plan", "read")):
+        source = (ROOT / "service" / "cli" / f"{command}.py").read_text()
+        named = set(re.findall(r"[a-z_]+", source.replace('"\n        "', "")))
+        assert {form.name for form in FORMS.values() if getattr(form, side)} <= named

@@ -10,6 +10,8 @@ from service.cli.analyze import analyze
 from service.cli.cache import cache
 from service.cli.compare import compare
 from service.cli.explain import explain
+from service.cli.export import export
+from service.cli.import_plan import import_plan
 from service.cli.inspect import inspect
 from service.cli.plan import plan
 
@@ -26,6 +28,8 @@ app.command()(analyze)
 app.command()(plan)
 app.command()(compare)
 app.command()(explain)
+app.command()(export)
+app.command("import")(import_plan)
 app.add_typer(cache, name="cache")
 
 

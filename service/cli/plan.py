@@ -13,6 +13,7 @@ from service.cli.words import (
     Json,
     Memory,
     Modules,
+    Order,
     Out,
     PrecisionOption,
     Quiet,
@@ -42,7 +43,8 @@ Model = Annotated[
 Scores = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Plan from a JSON list, one score per layer, without a model."
+        metavar="FILE",
+        help="Plan without a model, from a JSON list, one score per layer, or from a .npy array.",
     ),
 ]
 BudgetOption = Annotated[
@@ -118,6 +120,7 @@ TopK = Annotated[
 def plan(
     model: Model = None,
     scores: Scores = None,
+    order: Order = None,
     budget: BudgetOption = None,
     budget_kind: BudgetKindOption = "experts",
     rounding: RoundingOption = "largest_remainder",
@@ -173,7 +176,7 @@ def plan(
         {
             **measured,
             **_parameters(beta, shape, counts),
-            "budget": _number(budget),
+            "budget": whole_budget(budget),
             "budget_kind": budget_kind,
             "method": method,
             "rounding": rounding,
@@ -192,17 +195,37 @@ def plan(
         "memory": parse_size(memory, "--memory"),
         "ranged": ranged,
     }
-    windows = Windows(rows=sample_rows, ratio=sample_ratio, starts=sample_starts)
-    measuring = Options(**measured, **solving, windows=windows, scope="adaptable")
     questions = Questions(stability, draws, seed)
-    made = _make(model, scores, options, measuring, questions, cache, quiet)
+    if scores is not None or order is not None:
+        made = _from_scores(model, scores, order, options, questions)
+    else:
+        windows = Windows(rows=sample_rows, ratio=sample_ratio, starts=sample_starts)
+        measuring = Options(**measured, **solving, windows=windows, scope="adaptable")
+        made = _from_model(model, options, measuring, questions, cache, quiet)
     warn(made.warnings)
     emit(made, as_json=as_json, out=out, show=lambda console: show_plan(console, made))
 
 
-def _make(
+def _from_scores(
     model: str | None,
     scores: Path | None,
+    order: str | None,
+    options: "PlanOptions",
+    questions: "Questions",
+) -> "Plan":
+    from allocator.planner import make_plan
+    from service.cli.failures import CommandError
+    from service.cli.scores import read_scores
+
+    if model is not None or scores is None:
+        raise CommandError("give a MODEL or --scores FILE, one of the two; --order is for scores")
+    if questions.kinds != ("estimators",):
+        raise CommandError("scores have no spectra to question; --stability needs a MODEL")
+    return make_plan(read_scores(scores, order, options), options)
+
+
+def _from_model(
+    model: str | None,
     options: "PlanOptions",
     measuring: "Options",
     questions: "Questions",
@@ -218,16 +241,11 @@ def _make(
     from analyzer.store import FolderStore, default_folder
     from service.cli.failures import CommandError
     from service.cli.progress import progress
-    from service.cli.scores import read_scores
 
-    if (model is None) == (scores is None):
+    if model is None:
         raise CommandError("give a MODEL or --scores FILE, one of the two")
-    if scores is not None:
-        if questions.kinds != ("estimators",):
-            raise CommandError("scores have no spectra to question; --stability needs a MODEL")
-        return make_plan(read_scores(scores), options)
     store = FolderStore(cache or default_folder())
-    source = open_source(model or "", store)
+    source = open_source(model, store)
     found = outline(source)
     if not check_feasible(found, options):
         return make_plan(with_hashes(found, source), options)
@@ -251,6 +269,6 @@ def _parameters(beta: float | None, shape: str | None, counts: str | None) -> di
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _number(budget: float | None) -> float | None:
+def whole_budget(budget: float | None) -> float | None:
     """A whole budget as int, so that documents say 160 and not 160.0."""
     return int(budget) if budget is not None and budget.is_integer() else budget

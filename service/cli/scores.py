@@ -1,24 +1,22 @@
-"""Scores of layers from a file."""
+"""Scores of layers or modules from a file."""
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from service.cli.failures import CommandError
+from service.cli.files import read_input
+
+if TYPE_CHECKING:
+    from allocator.options import PlanOptions
+    from allocator.subject import Subject
 
 
-def read_scores(path: Path) -> list[float]:
-    """A JSON list of numbers, one per layer. Raises CommandError."""
-    try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise CommandError(f"{path} is not JSON: {error}") from error
-    if not isinstance(scores, list) or not all(
-        isinstance(score, int | float) and not isinstance(score, bool) for score in scores
-    ):
-        raise CommandError(f"{path} must hold a JSON list of numbers, one for each layer")
-    try:
-        return [float(score) for score in scores]
-    except OverflowError as error:
-        raise CommandError(f"{path} holds a number that is too large; scale the scores") from error
+def read_scores(path: Path, order: str | None, options: "PlanOptions") -> "Subject":
+    """What a plan is made for: a JSON list of numbers, or a .npy array in a named order.
+
+    Raises CommandError, UnreadablePlan or InvalidRequest.
+    """
+    from allocator.forms.scores import score_subject, scores_of
+
+    modules = options.modules
+    names = [modules] if isinstance(modules, str) else modules
+    return score_subject(scores_of(read_input(path), order, names), options)

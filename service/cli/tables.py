@@ -130,7 +130,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     by = f", alpha by {estimator}" if estimator else ""
     print_table(
         console,
-        f"{plan.model or 'scores'}: {plan.method}{by}",
+        f"{plan.model or _without_model(plan)}: {plan.method}{by}",
         ["stack", "layer", "score" if plan.values == "score" else "alpha", "± nominal", "share",
          "experts", ""],
         (_plan_row(layer) for layer in plan.layers),
@@ -221,6 +221,10 @@ def _plan_row(layer: PlanLayer) -> tuple[str, ...]:
         layer.stack, str(layer.layer), or_dash(layer.alpha),
         or_dash(layer.nominal_standard_error), or_dash(layer.share, ".2f"), experts, bar,
     )  # fmt: skip
+
+
+def _without_model(plan: Plan) -> str:
+    return "scores" if plan.values == "score" else "no model"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -15,6 +15,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON document to FILE.")
 ]
+Nearest = Annotated[
+    bool,
+    typer.Option("--nearest", help="Where the form cannot say the plan, take the nearest it can."),
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which values a score file holds: alphapruning, farms, layer, or a block's module "
+        "names with commas.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Cache = Annotated[
     Path | None,
