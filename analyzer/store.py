@@ -135,7 +135,8 @@ class FolderStore:
             _drop(path)
             return None
         status = cast(SpectrumStatus, metadata["status"])
-        spectrum = Spectrum(values, key.precision, status, int(metadata.get("windows", 1)))
+        windows = int(metadata.get("windows", 1))
+        spectrum = Spectrum(values.astype(np.float64), key.precision, status, windows)
         return StoredSpectrum(spectrum, metadata["tensor_sha256"])
 
     def put(
@@ -147,7 +148,7 @@ class FolderStore:
         """
         from safetensors.numpy import save
 
-        values = np.ascontiguousarray(stored.spectrum.values, dtype="<f8")
+        values = _narrowest(stored.spectrum.values)
         metadata = {
             "key": key.digest,
             "fields": json.dumps(asdict(key)),
@@ -285,6 +286,14 @@ def _publish(draft: str, path: Path) -> None:
         Path(draft).replace(path)
 
 
+def _narrowest(values: np.ndarray) -> np.ndarray:
+    """The values in four bytes each where that loses nothing, as after a float32 solver."""
+    with np.errstate(over="ignore"):
+        narrow = values.astype("<f4")
+    exact = np.array_equal(narrow, values, equal_nan=True)
+    return narrow if exact else np.ascontiguousarray(values, dtype="<f8")
+
+
 def _seal_of(metadata: dict[str, str], values: np.ndarray) -> str:
     text = json.dumps(metadata, sort_keys=True)
     return hashlib.sha256(text.encode() + values.tobytes()).hexdigest()
@@ -317,7 +326,7 @@ def _read_spectrum(path: Path) -> tuple[dict[str, str], np.ndarray] | None:
         with safe_open(path, framework="np", backend="pread") as opened:
             metadata = opened.metadata() or {}
             values = opened.get_tensor("eigenvalues")
-        if metadata.pop("seal", None) == _seal_of(metadata, values):
+        if values.dtype.kind == "f" and metadata.pop("seal", None) == _seal_of(metadata, values):
             return metadata, values
     except OSError:
         return None

@@ -106,8 +106,10 @@ def import_plan(
 def _outline(model: str | None, cache: Path | None) -> "Outline | None":
     if model is None:
         return None
+    from analyzer.api import with_hashes
     from analyzer.scan import outline
     from analyzer.source import open_source
     from analyzer.store import FolderStore, default_folder
 
-    return outline(open_source(model, FolderStore(cache or default_folder())))
+    source = open_source(model, FolderStore(cache or default_folder()))
+    return with_hashes(outline(source), source)

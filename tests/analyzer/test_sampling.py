@@ -12,7 +12,7 @@ from analyzer.api import analyze as analyze_model
 from analyzer.eigenvalues import window_eigenvalues
 from analyzer.errors import InvalidOption
 from analyzer.options import Options
-from analyzer.sampling import FARMS_WINDOWS, Sampling, Windows
+from analyzer.sampling import FARMS_WINDOWS, Halves, Sampling, Windows
 from analyzer.source import open_source
 from analyzer.spectrum import Spectrum
 from analyzer.tails import fit
@@ -204,3 +204,13 @@ def test_sampling_names_are_part_of_the_key(tmp_path):
     assert Sampling(rounded=True).name(matrix) == "all, bfloat16"
     bf16 = matrix.model_copy(update={"dtype": "BF16"})
     assert Sampling(FARMS_WINDOWS, True).name(bf16) == FARMS_WINDOWS.name
+
+
+@pytest.mark.gpu
+def test_windows_and_halves_on_cuda_agree_with_the_cpu():
+    weight = gaussian(400, 300)
+    for sampled in (Windows(rows=100, starts=4), Halves(draws=5)):
+        places = list(sampled.places((400, 300), "w"))
+        on_gpu = window_eigenvalues(weight, places, device=torch.device("cuda"))
+        on_cpu = window_eigenvalues(weight, places)
+        np.testing.assert_allclose(on_gpu.values, on_cpu.values, rtol=1e-3, atol=1e-3)

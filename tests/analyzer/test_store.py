@@ -35,6 +35,28 @@ def test_what_is_put_comes_back(store):
     assert found.tensor_sha256 == "a" * 64
 
 
+def test_windows_come_back(store):
+    windows = Spectrum(np.tile(VALUES, 3), "float64", windows=3)
+    store.put(KEY, StoredSpectrum(windows, "a" * 64), "model")
+    found = store.get(KEY).spectrum
+    assert (found.windows, found.side) == (3, 64)
+    np.testing.assert_array_equal(found.values, windows.values)
+
+
+@pytest.mark.parametrize(
+    ("values", "each"),
+    [(np.float32(VALUES), 4), (VALUES, 8), (VALUES * 1e300, 8), (np.full(64, np.nan), 4)],
+)
+def test_values_take_four_bytes_where_that_loses_nothing(store, values, each):
+    store.put(KEY, stored(np.asarray(values, np.float64)), "model")
+    found = store.get(KEY).spectrum.values
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, values)
+    path = next(store.folder.rglob("*.safetensors"))
+    header = int.from_bytes(path.read_bytes()[:8], "little")
+    assert path.stat().st_size == 8 + header + 64 * each
+
+
 def test_failures_are_kept_too(store):
     store.put(KEY, stored(np.full(4, np.nan), "not_finite"), "model")
     assert store.get(KEY).spectrum.status == "not_finite"

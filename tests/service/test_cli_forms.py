@@ -48,6 +48,15 @@ def run_with(text, *arguments):
     return found
 
 
+def test_an_import_for_a_model_is_the_custom_plan_of_its_files(plan_file, llama, tmp_path):
+    """The same weights, counts and parameters: the same digest, whichever way the plan came."""
+    table = tmp_path / "plan.csv"
+    run("export", plan_file, "--to", "csv", "--out", table)
+    found = document("import", table, "--model", llama)
+    assert found["digest"] == json.loads(plan_file.read_text())["digest"]
+    assert found["warnings"] == []
+
+
 def test_several_files(plan_file, tmp_path):
     shown = run("export", plan_file, "--to", "guilomo").stdout
     assert shown.startswith("# expert.json\n{\n")
