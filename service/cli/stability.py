@@ -6,6 +6,7 @@ from statistics import median
 from rich.console import Console
 
 from allocator.plan import Alternative, Plan, Scatter
+from allocator.slots import slots_of
 from service.cli.layout import or_dash, print_line, print_table
 
 
@@ -30,20 +31,15 @@ def _show_scatter(console: Console, plan: Plan, scatter: Scatter) -> None:
     if scatter.kept is None:
         print_line(console, f"{scatter.source} draws: none ({scatter.status})")
         return
+    module = ["module"] if plan.per_module else []
     print_table(
         console,
         f"counts in {scatter.draws:,} {scatter.source} draws (seed {scatter.seed})",
-        ["stack", "layer", "module", "experts", "± drawn", "kept", "share of draws by count"],
+        ["stack", "layer", *module, "experts", "± drawn", "kept", "share of draws by count"],
         _rows(plan, scatter),
     )
     print_line(console, f"{scatter.kept:.0%} of the draws give this very plan; {scatter.note}")
-    ratios = [
-        layer.nominal_standard_error / spread.standard_error
-        for layer, spread in zip(plan.layers, scatter.spreads, strict=False)
-        if scatter.source == "resampling" and not plan.per_module
-        and layer.nominal_standard_error and spread.standard_error
-    ]  # fmt: skip
-    if ratios:
+    if scatter.source == "resampling" and (ratios := _nominal_ratios(plan, scatter)):
         print_line(
             console,
             f"the nominal errors are {min(ratios):.1f} to {max(ratios):.1f} times the resampled "
@@ -51,18 +47,23 @@ def _show_scatter(console: Console, plan: Plan, scatter: Scatter) -> None:
         )
 
 
+def _nominal_ratios(plan: Plan, scatter: Scatter) -> list[float]:
+    """Nominal over drawn error of every layer; a plan per module holds no errors of modules."""
+    if plan.per_module:
+        return []
+    return [
+        layer.nominal_standard_error / spread.standard_error
+        for layer, spread in zip(plan.layers, scatter.spreads, strict=True)
+        if layer.nominal_standard_error and spread.standard_error
+    ]
+
+
 def _rows(plan: Plan, scatter: Scatter) -> Iterator[tuple[str, ...]]:
-    spreads = iter(scatter.spreads)
-    for layer in plan.layers:
-        slots = [("", layer.experts)]
-        if layer.experts is None:
-            slots = [(module.name, module.experts) for module in layer.modules]
-        for name, experts in slots:
-            spread = next(spreads)
-            seen = "  ".join(
-                f"{count}: {times / scatter.draws:.1%}" for count, times in spread.counts.items()
-            )
-            yield (
-                layer.stack, str(layer.layer), name, str(experts),
-                or_dash(spread.standard_error, ".4f"), f"{spread.kept:.1%}", seen,
-            )  # fmt: skip
+    for slot, spread in zip(slots_of(plan), scatter.spreads, strict=True):
+        seen = "  ".join(
+            f"{count}: {times / scatter.draws:.1%}" for count, times in spread.counts.items()
+        )
+        yield (
+            slot.stack, str(slot.layer), *([slot.module] if slot.module else []), str(slot.experts),
+            or_dash(spread.standard_error, ".4f"), f"{spread.kept:.1%}", seen,
+        )  # fmt: skip

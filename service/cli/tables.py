@@ -8,6 +8,7 @@ from itertools import groupby
 from rich.console import Console
 
 from allocator.plan import Plan, PlanLayer
+from allocator.wording import runs
 from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
 from analyzer.series import Series
@@ -169,7 +170,7 @@ def _module_rows(matrices: Sequence[Matrix]) -> Iterator[tuple[str, ...]]:
         layers = sorted({matrix.layer for matrix in found if matrix.layer is not None})
         size = sum(matrix.bytes for matrix in found)
         yield (
-            module, part, role, _ranges(layers), str(len(found)), _shape(shape), dtype, f"{size:,}",
+            module, part, role, runs(layers), str(len(found)), _shape(shape), dtype, f"{size:,}",
         )  # fmt: skip
 
 
@@ -229,14 +230,3 @@ def _without_model(plan: Plan) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return " × ".join(str(size) for size in shape)
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """`0-5, 8` for 0 1 2 3 4 5 8."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
