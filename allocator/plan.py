@@ -4,11 +4,9 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from allocator.errors import UnreadablePlan
 from analyzer.outline import Document, Record, Skipped, Stack
-from analyzer.text import shown
 
 BudgetKind = Literal["experts", "mean", "parameters"]
 Values = Literal["alpha", "score", "none"]
@@ -151,6 +149,11 @@ class Plan(Document):
         )
 
     @property
+    def modules(self) -> tuple[PlanModule, ...]:
+        """All modules, in the order of their layers."""
+        return tuple(module for layer in self.layers for module in layer.modules)
+
+    @property
     def per_module(self) -> bool:
         """Whether modules have counts of their own."""
         return any(layer.experts is None for layer in self.layers)
@@ -158,32 +161,6 @@ class Plan(Document):
     def to_json(self) -> str:
         """The plan as a JSON document."""
         return self.model_dump_json(indent=2)
-
-
-def read_plan(text: str | bytes) -> Plan:
-    """The plan in a JSON document. Raises UnreadablePlan, also where its digest does not fit."""
-    try:
-        plan = Plan.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise UnreadablePlan(
-            f"this is no plan: {shown(place)}: {shown(first['msg'])}; "
-            "make one with `tailora plan --out FILE`, or read another form with `tailora import`"
-        ) from error
-    if not _has_its_digest(plan):
-        raise UnreadablePlan(
-            "the plan was changed after it was made: its digest does not fit its counts and "
-            "parameters; make it anew, for example with --method custom --counts"
-        )
-    return plan
-
-
-def _has_its_digest(plan: Plan) -> bool:
-    try:
-        return plan.digest == digest_of(plan.weights, plan.method, plan.parameters, plan.counts)
-    except ValueError:  # a parameter is NaN or infinite, which no digest can hold
-        return False
 
 
 def digest_of(

@@ -21,7 +21,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 FORMAT = "lora"
 _A, _B = ".lora_A.weight", ".lora_B.weight"
 _PREFIX = "base_model.model."
-_PLAIN = r"\^?[\w.]+\$?"
+_PLAIN = r"\^?(?:\w|-|\\?\.)+\$?"
+"""A key of a pattern that is no more than a name, its dots escaped or not."""
 
 Stored = tuple[str, TensorInfo]
 
@@ -130,7 +131,7 @@ def _scale(module: str, rank: int, config: dict[str, Any]) -> float:
     alpha = config.get("lora_alpha")
     patterns = config.get("alpha_pattern")
     for key, value in patterns.items() if isinstance(patterns, dict) else ():
-        if module == key or module.endswith(f".{key}") or _matches(str(key), module):
+        if _matches(str(key), module):
             alpha = value
             break
     if not isinstance(alpha, int | float) or not math.isfinite(alpha):
@@ -139,9 +140,9 @@ def _scale(module: str, rank: int, config: dict[str, Any]) -> float:
 
 
 def _matches(pattern: str, module: str) -> bool:
-    """PEFT's keys may be regular expressions; only those of plain names are understood."""
+    """PEFT's keys are expressions on the end of a name; only those of plain names are followed."""
     plain = re.fullmatch(_PLAIN, pattern)
-    return plain is not None and re.fullmatch(pattern.strip("^$"), module) is not None
+    return plain is not None and re.match(rf"(.*\.)?({pattern})$", module) is not None
 
 
 def _skipped(tensors: Mapping[str, Stored], used: set[str]) -> Iterator[Skipped]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from allocator.live import match_plan
     from allocator.plan import Plan
     from allocator.planner import plan
+    from allocator.read import read_plan
     from analyzer.api import analyze, outline
     from analyzer.errors import AnalyzerError
     from analyzer.outline import Outline
@@ -57,6 +58,7 @@ _HOMES = {
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
     "plan": "allocator.planner",
+    "read_plan": "allocator.read",
     "series_of": "analyzer.series",
 }
 
@@ -83,6 +85,7 @@ __all__ = [
     "match_plan",
     "outline",
     "plan",
+    "read_plan",
     "series_of",
 ]
 

@@ -19,20 +19,11 @@ SEVEN = ("q_proj", "v_proj", "k_proj", "o_proj", "gate_proj", "down_proj", "up_p
 def last_names(plan: Plan, blocks: Sequence[Block], target: str) -> list[str]:
     """The last parts of the modules' names, which hit the planned modules alone.
 
-    Raises NotExpressible where the plan names none, where two modules of a layer share one, where
-    one would hit a module outside the plan, or where one is not a plain word.
+    One may stand for several planned modules of a layer (`c_proj` in GPT-2): the targets that
+    take such names give all of them the same. Raises NotExpressible where the plan names no
+    modules, where a name would hit one outside the plan, or is not a plain word.
     """
-    names: dict[str, None] = {}
-    for block in blocks:
-        own = [module.name.rpartition(".")[2] for module in block.modules]
-        for name in own:
-            if own.count(name) > 1:
-                raise NotExpressible(
-                    f"{target} names modules by their last part, but {shown(name)} stands for "
-                    f"{own.count(name)} modules of layer {block.layer}; "
-                    "plan with --modules without them, or export to peft"
-                )
-            names[name] = None
+    names = {module.name.rpartition(".")[2]: None for block in blocks for module in block.modules}
     if not names:
         raise NotExpressible(
             f"{target} needs the names of modules, and this plan has none; "

@@ -17,7 +17,7 @@ def read_plan_file(file: str) -> "Plan":
     Raises CommandError where it cannot be read, UnreadablePlan where it is no plan.
     """
     from allocator.errors import UnreadablePlan
-    from allocator.plan import read_plan
+    from allocator.read import read_plan
     from analyzer.text import shown
 
     content = read_input(Path(file))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from allocator.compare import compare_plans
 from allocator.comparison import Comparison
 from allocator.errors import InvalidRequest, PlanMismatch
-from allocator.plan import read_plan
 from allocator.planner import plan
+from allocator.read import read_plan
 from allocator.subject import Layer, Subject
 from analyzer.api import analyze
 from analyzer.api import outline as outline_of

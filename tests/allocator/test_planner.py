@@ -9,8 +9,8 @@ import pytest
 from allocator.curve import budget_curve
 from allocator.errors import InfeasibleBudget, InvalidRequest, UnreadablePlan
 from allocator.options import PlanOptions
-from allocator.plan import read_plan
 from allocator.planner import check_feasible, make_plan, plan
+from allocator.read import read_plan
 from analyzer.api import analyze, outline
 from analyzer.errors import BadModel, InvalidOption
 from tests.families import save_family
@@ -320,8 +320,21 @@ def test_requests_that_no_plan_can_meet(analysis, options, message):
         (lambda d: d.update(layers=[]), "layers"),
         (lambda d: d["layers"][0].update(experts=2), "its digest does not fit"),
         (lambda d: d["parameters"].update(beta=3), "its digest does not fit"),
+        (lambda d: d["layers"][0].update(top_k=1), "the top_k in layer 0 of text"),
+        (lambda d: d["layers"][1]["modules"][2].update(rank=2), "the rank of attention.self.query"),
+        (lambda d: d["layers"][5]["modules"][0].update(experts=9), "the experts of attention"),
+        (lambda d: d["layers"][5]["modules"][0].update(shape=[9, 9]), "trainable parameters"),
+        (
+            lambda d: d["layers"][2]["modules"][0].update(lora_alpha=1),
+            "the lora_alpha of attention",
+        ),
+        (lambda d: d["layers"][2]["modules"][1].update(top_k=1), "the top_k of attention.self.key"),
+        (lambda d: d.update(trainable_parameters=1), "trainable parameters"),
+        (lambda d: d["parameters"].update(beta=float("nan")), "it is not JSON|its digest"),
+        (lambda d: d.pop("layers"), "layers is missing"),
         (lambda d: d.update(colour="red"), "colour"),
-        (lambda d: d.update(schema="tailora.plan/2"), "tailora.plan/1"),
+        (lambda d: d.update(schema="tailora.plan/2"), "a document of tailora.plan/2, not of"),
+        (lambda d: d.update(schema="tailora.analysis/1"), "a document of tailora.analysis/1"),
     ],
 )
 def test_plan_files_that_were_changed_are_refused(analysis, change, message):
@@ -331,6 +344,8 @@ def test_plan_files_that_were_changed_are_refused(analysis, change, message):
     change(document)
     with pytest.raises(UnreadablePlan, match=message):
         read_plan(json.dumps(document))
+    with pytest.raises(UnreadablePlan, match="it is not JSON"):
+        read_plan("experts: 1 2 3")
 
 
 def test_custom_ranks_and_top_ks(analysis):
@@ -339,6 +354,16 @@ def test_custom_ranks_and_top_ks(analysis):
     made = plan(analysis, method="custom", counts=counts, **own)
     assert [layer.top_k for layer in made.layers] == own["top_ks"]
     assert [layer.modules[0].rank for layer in made.layers] == own["ranks"]
+    assert read_plan(made.to_json()) == made
+    each = plan(analysis, method="custom", counts=[3] * 36, ranks=list(range(1, 37)),
+                per_module=True)  # fmt: skip
+    assert [module.rank for module in each.modules] == list(range(1, 37))
+    assert read_plan(each.to_json()) == each
+    document = json.loads(each.to_json())
+    document["layers"][1]["modules"][0]["rank"] = 6
+    document["layers"][0]["modules"][5]["rank"] = 7
+    with pytest.raises(UnreadablePlan, match="was changed"):
+        read_plan(json.dumps(document))
     assert made.digest != plan(analysis, method="custom", counts=counts).digest
     for words, message in (
         ({"ranks": [4] * 5}, "custom ranks are"),

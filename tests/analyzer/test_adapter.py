@@ -89,6 +89,23 @@ def test_a_peft_adapter(tmp_path):
     assert {m.module for m in found.matrices} == {"self_attn.q_proj", "mlp.up_proj"}
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_an_adapter_of_a_plan_has_the_scales_of_its_export(tmp_path):
+    """PEFT's keys with escaped dots, as `tailora export --to peft` writes them."""
+    import peft
+
+    from allocator.forms.live import lora_config
+
+    model = save_family("llama", tmp_path / "base")
+    made = plan(outline(tmp_path / "base"), method="custom", counts=[1, 3], rank=4, lora_alpha=12)
+    wrapped = peft.get_peft_model(model, peft.LoraConfig(**lora_config(made, model)))
+    wrapped.save_pretrained(tmp_path / "adapter")
+    found = outline(tmp_path / "adapter")
+    assert {m.packing.parameters["rank"] for m in found.matrices} == {4, 12}
+    assert {m.packing.parameters["scale"] for m in found.matrices} == {3.0}
+    assert not [warning for warning in found.warnings if "alpha_pattern" in warning]
+
+
 def test_what_an_adapter_cannot_do(tmp_path):
     write_adapter(tmp_path)
     with pytest.raises(InvalidOption, match="full rank"):

@@ -123,7 +123,7 @@ def test_ctrl_c_while_the_hub_is_stuck(online, tmp_path, case):
 
 SMALL_FILES = """
 import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 """
 SMALL_DISK = """
 mount -t tmpfs -o size=64k none "$0" || exit 77
@@ -141,7 +141,7 @@ def fails_for_space(store: Path, errors: str, output: str) -> None:
 
 
 def test_files_that_may_not_grow(small, online, tmp_path):
-    """As on a volume with a quota: a spectrum of 4 kB does not fit."""
+    """As on a volume with a quota: a spectrum of 2 kB does not fit."""
     for model in (str(small.folder), "org/model"):
         store = tmp_path / "full"
         words = ("plan", model, *BUDGET, "-q", "--cache")
