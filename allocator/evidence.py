@@ -45,6 +45,12 @@ class Evidence:
         if self.rounded is not None and not self.rounded.settings.rounded:
             raise InvalidRequest("the analysis for rounded weights must be made with rounded=True")
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of it has to know."""
+        rounded = self.rounded.warnings if self.rounded else ()
+        return (*rounded, *(self.resampling.warnings if self.resampling else ()))
+
 
 NOTHING = Evidence()
 
@@ -63,7 +69,12 @@ class Questions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
-        kinds = name_list(self.kinds) or ()
+        kinds = name_list(self.kinds)
+        if kinds is None:
+            raise InvalidRequest(f"stability names no kind; use {', '.join(KINDS)} or all")
+        for name in ("draws", "seed"):
+            if type(getattr(self, name)) is not int:
+                raise InvalidRequest(f"{name} is {getattr(self, name)!r}; use a whole number")
         for kind in kinds:
             if kind not in (*KINDS, "all"):
                 raise InvalidRequest(f"stability {kind} is unknown; use {', '.join(KINDS)} or all")
@@ -94,7 +105,11 @@ def gather(
     halves = questions.halves
     if "resampling" in questions.kinds and options.aspect == "subsample":
         resampling = Resampling(
-            estimator=options.estimator, rounded=options.rounded, halves=halves, matrices=()
+            weights=(),
+            estimator=options.estimator,
+            rounded=options.rounded,
+            halves=halves,
+            matrices=(),
         )
     elif "resampling" in questions.kinds:
         resampling = resample(

@@ -81,7 +81,8 @@ def import_plan(
     files = _files(given)
     subject = _model(model, options)
     reading = _reading(options, subject)
-    found = reader(form or form_of(files))(files, reading)
+    scored = options.budget is not None
+    found = reader(form or form_of(files, scores=scored))(files, reading)
     if isinstance(found, Scores):
         return _scored(found, subject, options)
     if options.budget is not None or options.beta is not None or options.per_module:

@@ -81,8 +81,10 @@ class Method:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             known = ", ".join(self.parameters.model_fields) or "none"
+            plain = {"missing": "is missing", "extra_forbidden": "is unknown"}
+            reason = plain.get(first["type"], f"is wrong: {first['msg']}")
             raise InvalidRequest(
-                f"method {self.name}, parameter {name}: {first['msg']}; its parameters are {known}"
+                f"method {self.name}, parameter {name} {reason}; its parameters are {known}"
             ) from error
 
 

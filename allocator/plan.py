@@ -108,7 +108,9 @@ class PlanProvenance(Record):
     solver: str | None = None
     torch: str | None = None
     seconds: float | None = None
-    bytes_read: dict[str, int] | None = Field(None, description="by origin")
+    bytes_read: dict[str, int] | None = Field(
+        None, description="by origin, for the analysis that the plan is made from"
+    )
 
 
 class Plan(Document):

@@ -52,7 +52,7 @@ def make_plan(
         layers=tuple(layers),
         trainable_parameters=trainable_parameters(layers),
         skipped=request.subject.skipped,
-        warnings=request.subject.warnings,
+        warnings=tuple(dict.fromkeys((*request.subject.warnings, *evidence.warnings))),
         stability=_stability(request, given, allocation.counts, evidence),
         scatter=_scatter(request, allocation.counts, evidence),
         provenance=_provenance(given),

@@ -162,6 +162,7 @@ class PlanRequest:
             "aspect": options.aspect if by_alpha else None,
             "weighting": options.weighting if by_alpha else None,
             **({"windows": self.subject.windows} if self.subject.windows else {}),
+            **({"rounded": True} if self.subject.rounded else {}),
             "rounding": options.rounding,
             "min_experts": options.min_experts,
             "max_experts": options.max_experts,

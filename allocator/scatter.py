@@ -6,7 +6,7 @@ that eigenvalues repel as they do. Each draw is allocated anew.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from allocator.errors import AllocatorError, InvalidRequest
 from allocator.plan import AlternativeStatus, Scatter, ScatterSource, Spread
 from allocator.request import PlanRequest
 from analyzer.aspect import reference_alpha
-from analyzer.report import Value, weights_of
+from analyzer.report import MatrixResult, Value, weights_of
 from analyzer.resample import Resampling
+from analyzer.text import listed
 
 LEAST_ALPHA = 0.01
 """What a draw is cut at: no method takes an alpha that is not positive."""
@@ -48,20 +49,24 @@ def nominal_scatter(
 def resampling_scatter(
     request: PlanRequest, counts: tuple[int, ...], resampling: Resampling
 ) -> Scatter:
-    """The plan under the draws of a resampling.
+    """The plan under the draws of a resampling; `not_applicable` where nothing was resampled.
 
-    A draw in which a matrix behind the plan has no fit is left out; `no_fit` where that leaves
-    fewer than half of them. Raises InvalidRequest where the resampling is not of this plan's
-    matrices and estimator.
+    A draw in which a half has no fit is left out with all of its number. A matrix most of whose
+    halves have none (they are smaller) is held still, and said; `no_fit` where all are. Raises
+    InvalidRequest where the resampling is not of this plan's weights and estimator.
     """
     draws, seed = resampling.halves.draws, resampling.halves.seed
     values = _values(request)
-    if not values or request.options.aspect == "subsample":
+    if not values or not resampling.matrices:
         return _without("resampling", "not_applicable", draws, seed)
-    drawn = _drawn(request, values, resampling)
-    if 2 * len(drawn) < draws:
+    shifts, still = _shifts(request, values, resampling)
+    if not shifts:
         return _without("resampling", "no_fit", draws, seed)
-    return _scatter("resampling", drawn, request, counts, seed)
+    found = _scatter("resampling", _drawn(request, values, shifts), request, counts, seed)
+    if not still:
+        return found
+    held = f"{NOTES['resampling']}; held still, since their halves are too small: {listed(still)}"
+    return found.model_copy(update={"note": held})
 
 
 def _values(request: PlanRequest) -> list[Value]:
@@ -69,35 +74,55 @@ def _values(request: PlanRequest) -> list[Value]:
     return request.subject.slot_values(request.options) if request.subject.matrices else []
 
 
-def _drawn(request: PlanRequest, values: Sequence[Value], resampling: Resampling) -> Floats:
-    """The value behind each count in every usable draw, shape (draws, counts)."""
-    options = request.options
-    groups = [
+def _groups(request: PlanRequest, values: Sequence[Value]) -> list[list[MatrixResult]]:
+    """The matrices with a fit behind each value."""
+    groups = request.subject.groups(request.options)
+    return [
         [matrix for matrix in group if matrix.name not in value.left_out]
-        for value, (_, group) in zip(values, request.subject.groups(options), strict=True)
+        for value, (_, group) in zip(values, groups, strict=True)
     ]
+
+
+def _shifts(
+    request: PlanRequest, values: Sequence[Value], resampling: Resampling
+) -> tuple[dict[str, Floats], list[str]]:
+    """How the alpha of each matrix moves in every usable draw, and which are held still.
+
+    Draws are taken about their own mean: a half has another alpha than the whole, by its size.
+    """
+    matrices = [matrix for group in _groups(request, values) for matrix in group]
     found = {one.name: np.array(one.alphas, np.float64) for one in resampling.matrices}
-    names = {matrix.name for group in groups for matrix in group}
-    if resampling.estimator != options.estimator or not names <= set(found):
+    subject, options = request.subject, request.options
+    of_this = (resampling.weights, resampling.estimator, resampling.rounded) == (
+        subject.weights,
+        options.estimator,
+        subject.rounded,
+    )
+    if not of_this or not {matrix.name for matrix in matrices} <= set(found):
         raise InvalidRequest(
-            f"the resampling is of {resampling.estimator}, or of other matrices; make it of this "
+            f"the resampling is by {resampling.estimator}, or of other weights; make it of this "
             f"model by {options.estimator}"
         )
-    usable = np.isfinite([found[name] for name in names]).all(axis=0)
+    moving = [m for m in matrices if 2 * np.isfinite(found[m.name]).sum() >= len(found[m.name])]
+    usable = np.isfinite([found[matrix.name] for matrix in moving]).all(axis=0)
+    if not moving or 2 * usable.sum() < resampling.halves.draws:
+        return {}, []
+    shifts = {}
+    for matrix in moving:
+        drawn = found[matrix.name][usable] / reference_alpha(matrix.shape, options.aspect)
+        shifts[matrix.name] = drawn - drawn.mean()
+    return shifts, [matrix.name for matrix in matrices if matrix.name not in shifts]
+
+
+def _drawn(request: PlanRequest, values: Sequence[Value], shifts: Mapping[str, Floats]) -> Floats:
+    """The value behind each count in every draw, shape (draws, counts)."""
+    still = np.zeros_like(next(iter(shifts.values())))
     columns = []
-    for value, group in zip(values, groups, strict=True):
-        shifts = [
-            _shift(found[matrix.name][usable]) / reference_alpha(matrix.shape, options.aspect)
-            for matrix in group
-        ]
-        weights = weights_of(group, options.weighting)
-        columns.append(value.alpha + np.average(shifts, axis=0, weights=weights))
+    for value, group in zip(values, _groups(request, values), strict=True):
+        moved = [shifts.get(matrix.name, still) for matrix in group]
+        weights = weights_of(group, request.options.weighting)
+        columns.append(value.alpha + np.average(moved, axis=0, weights=weights))
     return np.transpose(columns)
-
-
-def _shift(alphas: Floats) -> Floats:
-    """Draws about their own mean: a half has another alpha than the whole, by its size alone."""
-    return alphas - alphas.mean() if alphas.size else alphas
 
 
 def _scatter(

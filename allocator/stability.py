@@ -32,17 +32,35 @@ def by_estimators(
 def by_rounding(
     request: PlanRequest, analysis: Analysis, rounded: Analysis, counts: tuple[int, ...]
 ) -> Alternative:
-    """What the same weights rounded to bfloat16 would give.
+    """What the same weights rounded to bfloat16 would give; `no_fit` where a matrix loses its fit.
 
-    Raises InvalidRequest where the two analyses are of different weights or windows.
+    Raises InvalidRequest where the two analyses are of different weights, windows or modules.
     """
     made, other = analysis.settings, rounded.settings
     same = (made.aspect, made.windows) == (other.aspect, other.windows)
-    if rounded.weights != analysis.weights or not same:
+    if rounded.weights != analysis.weights or not same or not _covers(rounded, request):
         raise InvalidRequest(
-            "the analysis of rounded weights is of other weights or windows; make both alike"
+            "the analysis of rounded weights is of other weights, windows or modules; "
+            "make both alike"
         )
+    if _left_out(request, analysis) != _left_out(request, rounded):
+        return Alternative(estimator=request.options.estimator, weights="bfloat16", status="no_fit")
     return _alternative(request, rounded, request.options, counts, "bfloat16")
+
+
+def _covers(analysis: Analysis, request: PlanRequest) -> bool:
+    """Whether an analysis holds the matrices of a request, no more and no less."""
+    found = subject_of(analysis, request.options, False)
+    own, other = ({m.name for m in subject.matrices} for subject in (request.subject, found))
+    return own == other
+
+
+def _left_out(request: PlanRequest, analysis: Analysis) -> list[tuple[str, ...]]:
+    try:
+        values = subject_of(analysis, request.options, True).slot_values(request.options)
+    except BadModel:
+        return []
+    return [value.left_out for value in values]
 
 
 def _alternative(

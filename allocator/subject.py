@@ -74,6 +74,7 @@ class Subject:
     model_type: str | None = None
     matrices: tuple[MatrixResult, ...] = ()
     windows: dict[str, Any] | None = None
+    rounded: bool = False
 
     def groups(self, options: PlanOptions) -> list[tuple[str, list[MatrixResult]]]:
         """The matrices behind each count, with a name: of every layer, or of every module."""
@@ -165,6 +166,7 @@ def _from_analysis(analysis: Analysis, options: PlanOptions, wants_values: bool)
         model_type=analysis.model_type,
         matrices=tuple(matrices),
         windows=_windows(analysis) if wants_values else None,
+        rounded=analysis.settings.rounded and wants_values,
     )
 
 
@@ -189,7 +191,10 @@ def _warnings(
     """The analysis's warnings, those on fits taken from this plan's estimator and matrices."""
     own = set(fit_warnings(analysis.matrices, analysis.settings.estimator))
     others = [warning for warning in analysis.warnings if warning not in own]
-    return others + (fit_warnings(matrices, options.estimator) if by_alpha else [])
+    if not by_alpha:
+        return others
+    rounded = ["alphas are of weights rounded to bfloat16"] * analysis.settings.rounded
+    return [*others, *rounded, *fit_warnings(matrices, options.estimator)]
 
 
 def _from_outline(outline: Outline, options: PlanOptions) -> Subject:

@@ -115,7 +115,7 @@ def _check_aspect(outline: Outline, options: Options) -> None:
     if outline.kind == "adapter" and (options.aspect != "none" or options.rounded):
         raise InvalidOption(
             "shape corrections and rounding are defined for weights of full rank, which the "
-            "updates of an adapter are not; use --aspect none"
+            "updates of an adapter are not; leave both out"
         )
 
 

@@ -26,7 +26,7 @@ that is steep by its cut-off alone for one without a fit."""
 Favours = Literal["power_law", "alternative", "neither"]
 
 
-class Comparison(Record):
+class LikelihoodRatio(Record):
     """A tail as a power law against one alternative."""
 
     alternative: str
@@ -38,10 +38,11 @@ class Comparison(Record):
     favours: Favours = Field(description="which one, where the p-value is below 0.05")
 
 
-def compare_distributions(spectrum: Spectrum, fit: Fit) -> tuple[Comparison, ...]:
+def compare_distributions(spectrum: Spectrum, fit: Fit) -> tuple[LikelihoodRatio, ...]:
     """The tail of a fit against each alternative; empty where the fit failed.
 
-    The ratio of the truncated power law is never above zero, since the power law is a case of it.
+    The ratio of the truncated power law is above zero by rounding at most, since the power law is
+    a case of it.
     Raises InvalidOption where powerlaw is not installed.
     """
     if fit.xmin is None:
@@ -57,15 +58,15 @@ def compare_distributions(spectrum: Spectrum, fit: Fit) -> tuple[Comparison, ...
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of trial points of the optimiser
         fitted = powerlaw.Fit(tail, xmin=1.0, parameter_ranges=_RANGES, verbose=False)
-        return tuple(_comparison(fitted, name) for name in ALTERNATIVES)
+        return tuple(_ratio(fitted, name) for name in ALTERNATIVES)
 
 
-def _comparison(fitted: Any, name: str) -> Comparison:
+def _ratio(fitted: Any, name: str) -> LikelihoodRatio:
     ratio, p_value = fitted.distribution_compare("power_law", name, normalized_ratio=True)
     if getattr(fitted, name).noise_flag or not (isfinite(ratio) and isfinite(p_value)):
-        return Comparison(alternative=name, ratio=None, p_value=None, favours="neither")
+        return LikelihoodRatio(alternative=name, ratio=None, p_value=None, favours="neither")
     better: Favours = "power_law" if ratio > 0 else "alternative"
-    return Comparison(
+    return LikelihoodRatio(
         alternative=name,
         ratio=float(ratio),
         p_value=float(p_value),

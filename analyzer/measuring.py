@@ -1,6 +1,6 @@
-"""What an analysis makes of each spectrum: fits, measures and comparisons."""
+"""What an analysis makes of each spectrum: fits, measures and likelihood ratios."""
 
-from analyzer.distributions import Comparison, compare_distributions
+from analyzer.distributions import LikelihoodRatio, compare_distributions
 from analyzer.measures import measure
 from analyzer.options import Options
 from analyzer.outline import Matrix
@@ -17,6 +17,7 @@ class MatrixMeasurer:
         """Measure by `options`."""
         self._options = options
         self._store = store
+        self._pooled = options.sampling.places is not None
 
     def measure(
         self,
@@ -30,14 +31,13 @@ class MatrixMeasurer:
         """The result of one matrix."""
         fits = self._fits(key, spectrum, keep=checked)
         chosen = fits[self._options.estimator]
-        whole = spectrum.windows == 1
         return MatrixResult(
             **dict(matrix),
             precision=key.precision,
             tensor_sha256=tensor_sha256,
             fits=fits,
-            measures=measure(spectrum, matrix.shape, chosen.alpha) if whole else None,
-            comparisons=self._comparisons(spectrum, chosen),
+            measures=None if self._pooled else measure(spectrum, matrix.shape, chosen.alpha),
+            likelihood_ratios=self._likelihood_ratios(spectrum, chosen),
         )
 
     def keep(self, key: SpectrumKey, found: MatrixResult) -> None:
@@ -55,13 +55,20 @@ class MatrixMeasurer:
             if rule.precision == "float32" or key.precision == "float64":
                 found = self._store.get_fit(key, name) if keep else None
                 if found is None:
-                    found = fit(spectrum, name)
+                    found = self._fit(spectrum, name)
                     if keep:
                         self._store.put_fit(key, name, found)
                 fits[name] = found
         return fits
 
-    def _comparisons(self, spectrum: Spectrum, chosen: Fit) -> tuple[Comparison, ...] | None:
+    def _fit(self, spectrum: Spectrum, name: str) -> Fit:
+        """A fit of pooled windows has no standard error: windows overlap."""
+        found = fit(spectrum, name)
+        return found.model_copy(update={"nominal_standard_error": None}) if self._pooled else found
+
+    def _likelihood_ratios(
+        self, spectrum: Spectrum, chosen: Fit
+    ) -> tuple[LikelihoodRatio, ...] | None:
         if not self._options.compare_distributions:
             return None
         return compare_distributions(spectrum, chosen)

@@ -59,7 +59,19 @@ class Options:
                 f"estimator {self.estimator} jumps under float32 rounding and needs float64; "
                 "drop --precision or use --precision float64"
             )
+        if not isinstance(self.windows, Windows):
+            raise InvalidOption(f"windows are {self.windows!r}; give tailora.Windows(rows=…)")
         self.windows.check()
+        if self.aspect == "subsample" and self.compare_distributions:
+            raise InvalidOption(
+                "distributions are compared in the tails of whole matrices, since windows overlap; "
+                "leave --aspect subsample out"
+            )
+        if self.aspect != "subsample" and self.windows != FARMS_WINDOWS:
+            raise InvalidOption(
+                "--sample-rows, --sample-ratio and --sample-starts are for --aspect subsample; "
+                "add it, or leave them out"
+            )
         if self.solver not in SOLVERS:
             raise InvalidOption(f"solver {self.solver} is unknown; use one of {', '.join(SOLVERS)}")
         if not _DEVICE.fullmatch(self.device):

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from analyzer.aspect import Aspect, check_aspect, corrected
-from analyzer.distributions import Comparison
+from analyzer.distributions import LikelihoodRatio
 from analyzer.errors import BadModel, InvalidOption
 from analyzer.measures import Measures
 from analyzer.outline import Document, Kind, Matrix, Record, Scope, Skipped, Stack, blocks_of
@@ -30,7 +30,7 @@ class MatrixResult(Matrix):
         "windows under subsample"
     )
     measures: Measures | None = Field(description="null under subsample")
-    comparisons: tuple[Comparison, ...] | None = Field(
+    likelihood_ratios: tuple[LikelihoodRatio, ...] | None = Field(
         None, description="other distributions for the same tail, if asked for"
     )
 
@@ -175,9 +175,10 @@ def mean_value(
     weights = weights_of([matrix for matrix, fit in fits if fit.alpha is not None], weighting)
     if not alphas:
         reasons = ", ".join(sorted({fit.status for _, fit in fits}))
+        larger = "larger windows (--sample-rows), " if aspect == "subsample" else ""
         raise BadModel(
-            f"no matrix of {name} has a fit by {estimator} ({reasons}); "
-            "try another estimator, or a method that needs no alphas: uniform or mola"
+            f"no matrix of {name} has a fit by {estimator} ({reasons}); try {larger}"
+            "another estimator, or a method that needs no alphas: uniform or mola"
         )
     total = sum(weights)
     known = [error for error in errors if error is not None]

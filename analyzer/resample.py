@@ -7,7 +7,8 @@ every half repel each other as those of the matrix do, which the nominal error i
 """
 
 from collections.abc import Sequence
-from statistics import stdev
+
+from pydantic import Field
 
 from analyzer.errors import InvalidOption
 from analyzer.options import Options
@@ -30,20 +31,16 @@ class Resampled(Record):
     shape: tuple[int, int]
     alphas: tuple[float | None, ...]
 
-    @property
-    def standard_error(self) -> float | None:
-        """The scatter of the alphas; None where fewer than two halves have a fit."""
-        known = [alpha for alpha in self.alphas if alpha is not None]
-        return stdev(known) if len(known) > 1 else None
-
 
 class Resampling(Record):
     """The alphas of every matrix in every draw."""
 
+    weights: tuple[str, ...] = Field(description="sorted sha256 of the checkpoint's files")
     estimator: str
     rounded: bool
     halves: Halves
     matrices: tuple[Resampled, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def resample(
@@ -71,11 +68,14 @@ def resample(
     hashes = source_hashes(source, chosen, progress)
     measurer = _Draws(options.estimator)
     run = Run(source, options, store, hashes, measurer, Sampling(halves, options.rounded))
+    matrices = measured(run, chosen, measurer, progress)
     return Resampling(
+        weights=tuple(sorted(hashes[file] for file in outline.files)),
         estimator=options.estimator,
         rounded=options.rounded,
         halves=halves,
-        matrices=measured(run, chosen, measurer, progress),
+        matrices=matrices,
+        warnings=tuple(run.warnings()),
     )
 
 

@@ -22,6 +22,10 @@ Place = tuple[Index, Index]
 """Rows and columns of one window."""
 
 
+MOST_STARTS = 100
+"""10,000 windows of a matrix, whose spectra fit in memory."""
+
+
 class Windows(Record):
     """Windows of `rows` × `rows · ratio`, from `starts` starts along each side.
 
@@ -46,8 +50,8 @@ class Windows(Record):
             raise InvalidOption(
                 f"sample-ratio is {self.ratio}; it is the long side over the short one, at least 1"
             )
-        if not 1 <= self.starts <= 1000:
-            raise InvalidOption(f"sample-starts is {self.starts}; use 1 to 1000")
+        if not 1 <= self.starts <= MOST_STARTS:
+            raise InvalidOption(f"sample-starts is {self.starts}; use 1 to {MOST_STARTS}")
 
     def shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of every window of a matrix of that shape."""
@@ -56,8 +60,8 @@ class Windows(Record):
         other = min(int(side * self.ratio), long)
         return (side, other) if shape[0] <= shape[1] else (other, side)
 
-    def places(self, shape: tuple[int, int], matrix: str) -> Iterator[Place]:
-        """Every window of a matrix of that shape."""
+    def places(self, shape: tuple[int, int], content: str) -> Iterator[Place]:
+        """Every window of a matrix of that shape, whatever it contains."""
         rows, columns = self.shape(shape)
         for top in self._starts(shape[0] - rows):
             for left in self._starts(shape[1] - columns):
@@ -90,9 +94,9 @@ class Halves(Record):
         if self.seed < 0:
             raise InvalidOption(f"the seed is {self.seed}; use 0 or more")
 
-    def places(self, shape: tuple[int, int], matrix: str) -> Iterator[Place]:
-        """The halves of the matrix of that name, the same on every machine."""
-        digest = hashlib.sha256(matrix.encode()).digest()
+    def places(self, shape: tuple[int, int], content: str) -> Iterator[Place]:
+        """The halves of a matrix by what stands for its content: the same on every machine."""
+        digest = hashlib.sha256(content.encode()).digest()
         generator = np.random.default_rng([self.seed, int.from_bytes(digest[:8], "big")])
         for _ in range(self.draws):
             rows, columns = (
@@ -108,7 +112,7 @@ class Places(Protocol):
     def name(self) -> str:
         """What stands for it in a spectrum's key."""
 
-    def places(self, shape: tuple[int, int], matrix: str) -> Iterator[Place]:
+    def places(self, shape: tuple[int, int], content: str) -> Iterator[Place]:
         """Equal windows of a matrix."""
 
 
@@ -130,5 +134,10 @@ class Sampling:
         return f"{places}, bfloat16" if self.rounded and not exact else places
 
 
-WHOLE = Sampling()
+UNSAMPLED = Sampling()
 """The weight as it is."""
+
+
+def content_of(matrix: Matrix, tensor_sha256: str) -> str:
+    """What stands for the content of a matrix, so that copies of a weight have the same halves."""
+    return f"{tensor_sha256} {matrix.view.model_dump_json()}"

@@ -12,7 +12,7 @@ from analyzer.decode import weight_of
 from analyzer.eigenvalues import batch_eigenvalues, choose_device, cut, window_eigenvalues
 from analyzer.errors import NotEnoughMemory
 from analyzer.outline import Matrix
-from analyzer.sampling import WHOLE, Sampling
+from analyzer.sampling import UNSAMPLED, Sampling, content_of
 from analyzer.spectrum import Precision, Solver, Spectrum
 from analyzer.store import StoredSpectrum
 from analyzer.stream import Loaded
@@ -50,7 +50,7 @@ class MatrixSolver:
         solver: Solver,
         device: str,
         memory: int,
-        sampling: Sampling = WHOLE,
+        sampling: Sampling = UNSAMPLED,
         kept: Kept = lambda matrix, sha256: None,
     ) -> None:
         """Choose the device. Raises InvalidOption where it is not there.
@@ -121,9 +121,9 @@ class MatrixSolver:
             _, group = waiting.popitem()
             matrices, digests, parts = zip(*group, strict=True)
             del group
-            names = [matrix.name for matrix in matrices]
+            contents = [content_of(*pair) for pair in zip(matrices, digests, strict=True)]
             for matrix, digest, spectrum in zip(
-                matrices, digests, self._spectra(names, list(parts)), strict=True
+                matrices, digests, self._spectra(contents, list(parts)), strict=True
             ):
                 found[matrix.name] = Solved(matrix, StoredSpectrum(spectrum, digest), "solver")
         return [[found[matrix.name] for matrix in loaded.unit.matrices] for loaded in units]
@@ -145,7 +145,9 @@ class MatrixSolver:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(self.threads)
 
-    def _spectra(self, names: Sequence[str], weights: Sequence[torch.Tensor]) -> Iterable[Spectrum]:
+    def _spectra(
+        self, contents: Sequence[str], weights: Sequence[torch.Tensor]
+    ) -> Iterable[Spectrum]:
         if self._sampling.rounded:
             weights = [weight.to(torch.bfloat16) for weight in weights]
         if self._sampling.places is None:
@@ -155,12 +157,12 @@ class MatrixSolver:
         return [
             window_eigenvalues(
                 weight,
-                self._sampling.places.places((weight.shape[0], weight.shape[1]), name),
+                self._sampling.places.places((weight.shape[0], weight.shape[1]), content),
                 precision=self._precision,
                 solver=self._solver,
                 device=self._device,
             )
-            for name, weight in zip(names, weights, strict=True)
+            for content, weight in zip(contents, weights, strict=True)
         ]
 
 

@@ -32,7 +32,7 @@ def read(files: Files, reading: Reading) -> Draft:
     alphas = _pattern(config, "alpha_pattern")
     targets = config.get("target_modules")
     wanted = names(targets if isinstance(targets, list) else None, "target_modules")
-    modules = _full_names(wanted, reading)
+    modules = _full_names(wanted, [*ranks, *alphas], reading)
     _check_keys(modules, ranks, alphas)
     found = {
         name: (
@@ -69,16 +69,20 @@ def _pattern(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def _full_names(wanted: Sequence[str], reading: Reading) -> list[str]:
-    """The full names that targets stand for; without a model they must be full themselves."""
+def _full_names(wanted: Sequence[str], keys: Sequence[str], reading: Reading) -> list[str]:
+    """The full names that targets stand for, by the model, else by the keys of the patterns.
+
+    PEFT saves targets as their common last parts, while the patterns keep the names they had.
+    """
     if not wanted:
         raise UnreadablePlan("target_modules is empty; is it a LoRA config?")
-    if reading.targets is None:
-        return list(wanted)
+    known = dict.fromkeys(keys) if reading.targets is None else reading.targets
     by_end: dict[str, list[str]] = {}
-    for name in reading.targets:
+    for name in known:
         for end in _ends(name):
             by_end.setdefault(end, []).append(name)
+    if reading.targets is None and any(by_end.get(one, [one]) != [one] for one in wanted):
+        reading.warn("without --model, only the modules that the patterns name are seen")
     # What is not found is left as it is: prefixes of files and live models differ, and the layers
     # of the model decide by stack and suffix later on.
     return list(dict.fromkeys(name for one in wanted for name in by_end.get(one, [one])))

@@ -5,26 +5,38 @@ from pathlib import PurePath
 
 from allocator.errors import UnreadablePlan
 from allocator.forms.guilomo import MARK
+from allocator.forms.registry import FORMS
 from allocator.forms.scores import MAGIC
 from allocator.forms.texts import Files, as_object
+from analyzer.text import shown
 
 _SUFFIXES = {".csv": "csv", ".md": "markdown"}
 _LIST = re.compile(r"[\[(]?[0-9,\s]+[\])]?")
+_SIGNS = {
+    "adamole": re.compile(r"^--peft_type=", re.MULTILINE),
+    "mola": re.compile(r"--number[_-]experts\b"),
+    "csv": re.compile(r"\A[^|\n]*\blayer\b[^|\n]*[,;\t][^|\n]*\bexperts\b"),
+    "markdown": re.compile(r"^\s*\|[^\n]*\blayer\b[^\n]*\|[^\n]*\bexperts\b", re.MULTILINE),
+}
 
 
-def form_of(files: Files) -> str:
-    """The form of files by their names and keys.
+def form_of(files: Files, *, scores: bool = False) -> str:
+    """The form of files by their names and what is in them.
 
-    Raises UnreadablePlan where it is not obvious, or where the file is a plan already.
+    `scores`: what was asked for is only for scores, so a list of numbers is one of them. Raises
+    UnreadablePlan where it is not obvious, or where the file is no plan of another tool.
     """
     if len(files) > 1:
         found = {"guilomo"} if any(MARK.encode() in raw for raw in files.values()) else set()
     else:
         ((name, raw),) = files.items()
-        found = _forms(name, raw)
+        found = {"scores"} if scores and raw.lstrip().startswith(b"[") else _forms(name, raw)
     if len(found) == 1:
         return found.pop()
-    raise UnreadablePlan("which form this is cannot be told from the file; say it with --from")
+    known = ", ".join(form.name for form in FORMS.values() if form.read)
+    raise UnreadablePlan(
+        f"which form this is cannot be told from the file; say it with --from: {known}"
+    )
 
 
 def _forms(name: str, raw: bytes) -> set[str]:
@@ -33,17 +45,14 @@ def _forms(name: str, raw: bytes) -> set[str]:
         return {_SUFFIXES[suffix]}
     if raw.startswith(MAGIC):
         return {"scores"}
-    text = raw.decode("utf-8-sig", errors="replace")
-    if text.lstrip().startswith("{"):
+    text = raw.decode("utf-8-sig", errors="replace").strip()
+    if not text:
+        raise UnreadablePlan("the file is empty; name one that holds a plan")
+    if text.startswith("{"):
         return _of_object(text)
-    if _LIST.fullmatch(text.strip()) is not None:
+    if _LIST.fullmatch(text) is not None:
         return {"list"}
-    found = set()
-    if re.search(r"^--peft_type=", text, re.MULTILINE):
-        found.add("adamole")
-    if re.search(r"--number[_-]experts\b", text):
-        found.add("mola")
-    return found
+    return {form for form, sign in _SIGNS.items() if sign.search(text)}
 
 
 def _of_object(text: str) -> set[str]:
@@ -51,10 +60,15 @@ def _of_object(text: str) -> set[str]:
         value = as_object(text.encode(errors="replace"))
     except UnreadablePlan:
         return set()
-    if str(value.get("schema", "")).startswith("tailora.plan/"):
+    schema = str(value.get("schema", ""))
+    if schema.startswith("tailora.plan/"):
         raise UnreadablePlan("the file is a plan already; no import is needed")
+    if schema.startswith("tailora."):
+        raise UnreadablePlan(f"the file is a document of {shown(schema, 60)}, not a plan")
     if isinstance(value.get("lora"), list):
         return {"moe_peft"}
     if "target_modules" in value:
         return {"peft"}
+    if value and all("." in key and type(each) is int for key, each in value.items()):
+        return {"guilomo"}
     return set()

@@ -56,7 +56,9 @@ def scores_of(raw: bytes, order: str | None, modules: Sequence[str] | None = Non
     values = _array(raw) if is_array else _list(raw)
     own = _order(order or "layer")
     width = max(len(own), 1)
-    if not values or len(values) % width:
+    if not values:
+        raise UnreadablePlan("the list of scores is empty; give one number for each layer")
+    if len(values) % width:
         raise UnreadablePlan(
             f"{len(values)} scores are no whole number of layers of {width}; is --order right?"
         )

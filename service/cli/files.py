@@ -9,7 +9,7 @@ MAX_BYTES = 64_000_000
 """Far above a plan with every option of a large model."""
 
 STDIN = "-"
-_IN_FOLDER = ("expert.json", "rank.json", "flags.txt")
+_IN_FOLDER = ("expert.json", "rank.json", "flags.txt", "adapter_config.json")
 
 
 def read_input(path: Path) -> bytes:

@@ -248,6 +248,11 @@ def _from_model(
     source = open_source(model, store)
     found = outline(source)
     if not check_feasible(found, options):
+        if questions.kinds != ("estimators",):
+            raise CommandError(
+                f"method {options.method} uses no alphas, so there is nothing to question; "
+                "leave --stability out"
+            )
         return make_plan(with_hashes(found, source), options)
     with progress(quiet) as report:
         analysis = analyze(source, measuring, store=store, progress=report, outline=found)

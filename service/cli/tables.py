@@ -12,7 +12,7 @@ from allocator.wording import runs
 from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
 from analyzer.series import Series
-from service.cli.comparisons import show_comparisons
+from service.cli.distributions import show_distributions
 from service.cli.layout import or_dash, print_line, print_table
 from service.cli.sizes import format_seconds, format_size
 from service.cli.stability import show_stability
@@ -84,7 +84,7 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
         ],
         (_matrix_row(matrix, estimator) for matrix in analysis.matrices),
     )
-    show_comparisons(console, analysis)
+    show_distributions(console, analysis)
     show_layers(console, analysis)
 
 

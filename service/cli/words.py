@@ -32,7 +32,7 @@ Cache = Annotated[
     Path | None,
     typer.Option(
         "--cache", metavar="DIR", envvar="TAILORA_CACHE",
-        help="Where spectra are kept [default: the user's cache folder].", show_default=False,
+        help="Where spectra are kept (by default in the user's cache folder).", show_default=False,
     ),
 ]  # fmt: skip
 

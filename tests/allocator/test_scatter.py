@@ -2,17 +2,22 @@
 
 import math
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from scipy.stats import norm
 
 from allocator.errors import InvalidRequest
 from allocator.evidence import Evidence, Questions, evidence
 from allocator.planner import plan
 from allocator.scatter import NOTES
+from allocator.subject import Layer, Subject, Target
 from analyzer.api import analyze
 from analyzer.aspect import marchenko_pastur_hill
+from analyzer.report import MatrixResult
 from analyzer.resample import Resampled, Resampling
 from analyzer.sampling import Halves, Windows
+from analyzer.tails import Fit
 from tests.families import save_family
 
 NOMINAL = Evidence(nominal_draws=4000)
@@ -37,7 +42,10 @@ def resampling(analysis, alphas, draws=3, **words) -> Resampling:
         Resampled(name=matrix.name, shape=matrix.shape, alphas=tuple(alphas(matrix)))
         for matrix in analysis.matrices
     )
-    given = {"estimator": "hill", "rounded": False, "halves": Halves(draws=draws), **words}
+    given = {
+        "weights": analysis.weights, "estimator": "hill", "rounded": False,
+        "halves": Halves(draws=draws), **words,
+    }  # fmt: skip
     return Resampling(matrices=matrices, **given)
 
 
@@ -132,17 +140,33 @@ def test_draws_without_a_fit_are_left_out(small):
     for failed, kept in (((2,), 3), ((0, 2), 2)):
         drawn = Evidence(resampling=resampling(analysis, failing(*failed), draws=4))
         (scatter,) = plan(analysis, budget=12, evidence=drawn).scatter
-        assert (scatter.status, scatter.draws) == ("ok", kept)
+        assert (scatter.status, scatter.draws, scatter.note) == ("ok", kept, NOTES["resampling"])
     drawn = Evidence(resampling=resampling(analysis, failing(0, 1, 2), draws=4))
     (scatter,) = plan(analysis, budget=12, evidence=drawn).scatter
+    assert (scatter.status, scatter.draws) == ("ok", 4)
+    assert f"held still, since their halves are too small: {one}" in scatter.note
+    step = np.std([0, 1, 2, 3], ddof=1)
+    errors = [spread.standard_error for spread in scatter.spreads]
+    assert errors == pytest.approx([step * 6 / 7, step])
+    half = resampling(analysis, lambda m: [None, None, None, 2.0], draws=4)
+    (scatter,) = plan(analysis, budget=12, evidence=Evidence(resampling=half)).scatter
     assert (scatter.status, scatter.kept, scatter.spreads) == ("no_fit", None, ())
+    assert scatter.draws == 4
 
 
 def test_a_resampling_of_something_else_is_refused(small, analysis):
-    still = resampling(small[1], lambda m: (2.0, 2.0, 2.0))
-    for given, words in ((analysis, {}), (small[1], {"estimator": "ks"})):
+    def still(**words):
+        return Evidence(resampling=resampling(small[1], lambda m: (2.0, 2.0, 2.0), **words))
+
+    cases = [
+        (analysis, still(), {}), (small[1], still(), {"estimator": "ks"}),
+        (small[1], still(weights=("0" * 64,)), {}), (small[1], still(rounded=True), {}),
+        (small[1].model_copy(update={"weights": ("0" * 64,)}), still(), {}),
+    ]  # fmt: skip
+    for given, drawn, words in cases:
         with pytest.raises(InvalidRequest, match="make it of this model by"):
-            plan(given, budget=30, evidence=Evidence(resampling=still), **words)
+            plan(given, budget=30, evidence=drawn, **words)
+    assert plan(small[1], budget=30, evidence=still()).scatter[0].status == "ok"
 
 
 def test_plans_whose_alphas_have_no_error(small, analysis):
@@ -190,8 +214,73 @@ def test_rounding_is_judged_by_an_analysis_of_rounded_weights(small, analysis):
     assert made.digest == plan(small[1], budget=40).digest
     with pytest.raises(InvalidRequest, match="rounded=True"):
         Evidence(rounded=small[1])
-    with pytest.raises(InvalidRequest, match="other weights or windows"):
-        plan(analysis, budget=30, evidence=Evidence(rounded=rounded))
+    fewer = analyze(small[0], rounded=True, scope="adaptable", modules="q_proj")
+    cut = analyze(small[0], rounded=True, aspect="subsample", windows=Windows(rows=16))
+    for given, other in ((analysis, rounded), (small[1], fewer), (small[1], cut)):
+        with pytest.raises(InvalidRequest, match="other weights, windows or modules"):
+            plan(given, budget=30, evidence=Evidence(rounded=other))
+    made = plan(rounded, budget=40)
+    assert made.parameters["rounded"] is True
+    assert made.digest != plan(small[1], budget=40).digest
+    assert "alphas are of weights rounded to bfloat16" in made.warnings
+
+
+def test_a_matrix_that_rounding_takes_away_is_no_fit(small):
+    lost = [
+        matrix.model_copy(update={"fits": {"hill": Fit(status="not_finite")}})
+        if matrix.layer == 0 and matrix.module == "mlp.up_proj"
+        else matrix
+        for matrix in analyze(small[0], rounded=True, scope="adaptable").matrices
+    ]
+    rounded = analyze(small[0], rounded=True, scope="adaptable").model_copy(
+        update={"matrices": tuple(lost)}
+    )
+    found = plan(small[1], budget=12, evidence=Evidence(rounded=rounded)).stability[-1]
+    assert (found.weights, found.status, found.counts) == ("bfloat16", "no_fit", None)
+
+
+def test_what_was_not_checked_is_said_in_the_plan(small):
+    unchecked = resampling(small[1], lambda m: (2.0, 2.0, 2.0), warnings=("3 were not checked",))
+    made = plan(small[1], budget=12, evidence=Evidence(resampling=unchecked))
+    assert made.warnings == ("3 were not checked",)
+
+
+def test_a_matrix_without_a_fit_moves_nothing(tmp_path):
+    """It is left out of its layer's mean, and so of the draws of it."""
+    save_family("llama", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["model.layers.1.self_attn.q_proj.weight"].zero_()
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    analysis = analyze(tmp_path, scope="adaptable")
+
+    def alphas(matrix):
+        gone = matrix.layer == 1 and matrix.module == "self_attn.q_proj"
+        return (None, None, None) if gone else (2.0, 2.1, 2.2)
+
+    drawn = Evidence(resampling=resampling(analysis, alphas))
+    (scatter,) = plan(analysis, budget=12, evidence=drawn).scatter
+    assert [spread.standard_error for spread in scatter.spreads] == pytest.approx([0.1, 0.1])
+    assert scatter.note == NOTES["resampling"]
+
+
+def test_alphas_are_never_drawn_below_what_a_method_takes():
+    """A nominal error as large as alpha itself; analytic, since no real spectrum has one."""
+    layers = tuple(Layer("text", n, (Target("q", (8, 8), (f"w{n}",)),), 2.0, 2.0) for n in (0, 1))
+    matrices = tuple(wide_matrix(f"w{n}", n) for n in (0, 1))
+    subject = Subject(layers=layers, values="alpha", matrices=matrices)
+    (scatter,) = plan(subject, budget=4, evidence=NOMINAL).scatter
+    assert scatter.status == "ok"
+    assert scatter.spreads[0].standard_error == pytest.approx(2.0, rel=0.1)
+    assert set(scatter.spreads[0].counts) == {1, 2, 3}
+
+
+def wide_matrix(name, layer) -> MatrixResult:
+    fit = Fit(status="ok", alpha=2.0, nominal_standard_error=2.0, xmin=1.0, tail=4, ks_distance=0)
+    return MatrixResult(
+        name=name, tensor=name, file="f", dtype="F32", shape=(8, 8), role="adaptable",
+        stack="text", layer=layer, module="q", bytes=256, precision="float32",
+        tensor_sha256="0" * 64, fits={"hill": fit}, measures=None,
+    )  # fmt: skip
 
 
 def test_minilm_distributions_of_at_least_200_resamples(minilm, analysis, capsys):
@@ -219,6 +308,9 @@ def test_minilm_distributions_of_at_least_200_resamples(minilm, analysis, capsys
     ("make", "message"),
     [
         (lambda: Questions("nominal,bootstrap"), "stability bootstrap is unknown"),
+        (lambda: Questions(","), "stability names no kind"),
+        (lambda: Questions(draws=5.5), "draws is 5.5; use a whole number"),
+        (lambda: Questions(seed="1"), "seed is '1'"),
         (lambda: Evidence(nominal_draws=1), "1 draws; use 2 to"),
         (lambda: Evidence(nominal_draws=10**9), "draws; use 2 to 100000"),
         (lambda: Evidence(nominal_draws=2.5), "2.5 draws"),

@@ -49,6 +49,27 @@ def test_power_laws_are_told_from_exponentials(rng):
     assert lognormal["lognormal"].favours == "alternative"
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_an_alternative_without_a_fit_has_no_numbers():
+    """Three values cannot carry it: powerlaw says so, and so do we."""
+    spectrum = Spectrum(np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1e9]), "float64")
+    fitted = Fit(
+        status="ok", alpha=1.3, nominal_standard_error=0.1, xmin=1.0, tail=8, ks_distance=0.8
+    )
+    found = {one.alternative: one for one in compare_distributions(spectrum, fitted)}
+    import powerlaw
+
+    reference = powerlaw.Fit(
+        spectrum.values, xmin=1.0, parameter_ranges={"alpha": [None, None]}, verbose=False
+    )
+    flags = {name: getattr(reference, name).noise_flag for name in ALTERNATIVES}
+    assert any(flags.values())
+    for name, flag in flags.items():
+        if flag:
+            assert (found[name].ratio, found[name].p_value) == (None, None)
+            assert found[name].favours == "neither"
+
+
 def test_a_scale_changes_nothing(rng):
     values = 1 + rng.exponential(1.0, 1000)
     small, large = comparisons(values * 1e-9), comparisons(values * 1e9)
@@ -64,7 +85,7 @@ def test_a_failed_fit_is_compared_with_nothing():
 def test_minilm_is_no_power_law_in_its_larger_half(minilm, own_cache):
     """By hill's tail; the tail that ks picks is too short to tell."""
     plain = analyze(minilm, scope="adaptable")
-    assert {matrix.comparisons for matrix in plain.matrices} == {None}
+    assert {matrix.likelihood_ratios for matrix in plain.matrices} == {None}
     favours = {}
     for estimator in ("hill", "ks"):
         found = analyze(minilm, scope="adaptable", compare_distributions=True, estimator=estimator)
@@ -72,7 +93,7 @@ def test_minilm_is_no_power_law_in_its_larger_half(minilm, own_cache):
         favours[estimator] = [
             one.favours
             for matrix in found.matrices
-            for one in matrix.comparisons
+            for one in matrix.likelihood_ratios
             if one.alternative == "lognormal"
         ]
         print(estimator, {name: favours[estimator].count(name) for name in set(favours[estimator])})

@@ -1,21 +1,29 @@
 """The scatter of alpha over random halves: what it is, and how it compares with the truth."""
 
+import hashlib
 import math
 from statistics import median, stdev
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from analyzer.analyze import analyze
-from analyzer.eigenvalues import eigenvalues, window_eigenvalues
+from analyzer.eigenvalues import window_eigenvalues
 from analyzer.errors import InvalidOption
 from analyzer.options import Options
 from analyzer.resample import resample
-from analyzer.sampling import Halves
+from analyzer.sampling import Halves, content_of
 from analyzer.source import open_source
 from analyzer.tails import fit
+
+GOLDEN_HALF = [[1, 3, 4, 5], [3, 4, 5]]
+"""Of numpy's PCG64 from the sha256 of `a`, noted once."""
+
+
+def scatter_of(found) -> float:
+    return stdev(alpha for alpha in found.alphas if alpha is not None)
 
 
 def hill(weight: np.ndarray) -> float:
@@ -57,6 +65,8 @@ def test_halves_are_the_same_everywhere_and_differ_by_matrix_and_seed():
     assert len({first(Halves(), "a"), first(Halves(), "b"), first(Halves(seed=1), "a")}) == 3
     rows, columns = first(Halves(), "a")
     assert rows != columns
+    tiny = next(iter(Halves().places((8, 6), "a")))
+    assert [list(side) for side in tiny] == GOLDEN_HALF, "other halves are other numbers"
 
 
 @pytest.mark.parametrize(("kind", "low", "high"), [(gaussian, 1.0, 2.5), (scaled, 0.8, 1.5)])
@@ -81,7 +91,7 @@ def test_minilm_and_how_far_the_nominal_error_is_off(minilm, store):
     analysis = analyze(source, Options(scope="adaptable"), store=store)
     assert len(found) == len(analysis.matrices) == 36
     ratios = [
-        matrix.fits["hill"].nominal_standard_error / found[matrix.name].standard_error
+        matrix.fits["hill"].nominal_standard_error / scatter_of(found[matrix.name])
         for matrix in analysis.matrices
     ]
     print(
@@ -90,9 +100,14 @@ def test_minilm_and_how_far_the_nominal_error_is_off(minilm, store):
     assert 2.8 < median(ratios) < 3.8
     assert 1.5 < min(ratios) < max(ratios) < 5.5
     name = "encoder.layer.3.attention.self.key.weight"
-    weight = load_file(minilm / "model.safetensors")[name].double().numpy()
+    tensor = load_file(minilm / "model.safetensors")[name]
+    weight = tensor.double().numpy()
     assert len(found[name].alphas) == 200
-    for draw, (rows, columns) in enumerate(Halves(draws=5).places((384, 384), name)):
+    matrix = next(matrix for matrix in analysis.matrices if matrix.name == name)
+    sha256 = hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+    assert matrix.tensor_sha256 == sha256
+    content = content_of(matrix, sha256)
+    for draw, (rows, columns) in enumerate(Halves(draws=5).places((384, 384), content)):
         expected = hill(weight[rows][:, columns])
         assert found[name].alphas[draw] == pytest.approx(expected, rel=1e-5)
 
@@ -116,12 +131,16 @@ def test_halves_of_a_model_on_the_hub_are_those_of_its_folder(connect, model, st
     options = Options(modules="mlp.up_proj")
     halves = Halves(draws=3)
     local = resample(open_source(str(model)), options, store=store, halves=halves)
+    from analyzer.store import FolderStore
+
+    assert local.warnings == ()
     for ranged in (True, False):
         away = Options(modules="mlp.up_proj", ranged=ranged)
-        from analyzer.store import FolderStore
-
         other = FolderStore(tmp_path / str(ranged))
-        assert resample(connect(), away, store=other, halves=halves).matrices == local.matrices
+        found = resample(connect(), away, store=other, halves=halves)
+        assert found.matrices == local.matrices
+        assert found.weights == local.weights
+        assert bool(found.warnings) == ranged, "what was not checked is said"
 
 
 def test_a_matrix_that_is_too_small_has_no_error(store, tmp_path):
@@ -129,11 +148,50 @@ def test_a_matrix_that_is_too_small_has_no_error(store, tmp_path):
 
     save_family("gpt2", tmp_path)
     found = resample(open_source(str(tmp_path)), store=store, halves=Halves(draws=3))
-    assert all(math.isfinite(matrix.standard_error) for matrix in found.matrices)
-    tiny = eigenvalues(torch.eye(14)[:, :12])
-    assert fit(tiny).alpha is None
-    one = found.matrices[0].model_copy(update={"alphas": (None, 2.0)})
-    assert one.standard_error is None
+    assert all(math.isfinite(scatter_of(matrix)) for matrix in found.matrices)
+    thin = load_file(tmp_path / "model.safetensors")
+    thin = {name: w[:, :14].contiguous() if w.ndim == 2 else w for name, w in thin.items()}
+    save_file(thin, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    narrow = resample(open_source(str(tmp_path)), store=store, halves=Halves(draws=3))
+    assert {alpha for matrix in narrow.matrices for alpha in matrix.alphas} == {None}
+
+
+def test_copies_of_a_weight_have_the_same_halves_alone_and_together(store, tmp_path):
+    """An upcycled model: what a matrix's draws are must not hang on what else is read."""
+    from analyzer.store import FolderStore
+    from tests.families import save_family
+
+    save_family("llama", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    name = "model.layers.{}.self_attn.q_proj.weight"
+    weights[name.format(1)] = weights[name.format(0)].clone()
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    source, halves = open_source(str(tmp_path)), Halves(draws=3)
+    together = resample(source, Options(modules="q_proj"), store=store, halves=halves)
+    one, copy = together.matrices
+    assert one.alphas == copy.alphas
+    del weights[name.format(0)]
+    other = tmp_path / "other"
+    other.mkdir()
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
+    alone = resample(
+        open_source(str(other / "model.safetensors")), Options(modules="q_proj"),
+        store=FolderStore(tmp_path / "store"), halves=halves,
+    )  # fmt: skip
+    assert alone.matrices[-1].alphas == copy.alphas
+
+
+def test_rounded_weights_have_halves_of_their_own(store, tmp_path):
+    from tests.families import save_family
+
+    save_family("llama", tmp_path)
+    source, halves = open_source(str(tmp_path)), Halves(draws=2)
+    plain = resample(source, store=store, halves=halves)
+    rounded = resample(source, Options(rounded=True), store=store, halves=halves)
+    assert (plain.rounded, rounded.rounded) == (False, True)
+    for one, other in zip(plain.matrices, rounded.matrices, strict=True):
+        assert one.alphas != other.alphas
+        assert one.alphas == pytest.approx(other.alphas, rel=0.2)
 
 
 @pytest.mark.parametrize(

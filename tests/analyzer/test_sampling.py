@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from analyzer import eigenvalues as eigenvalues_module
 from analyzer.analyze import analyze
 from analyzer.api import analyze as analyze_model
 from analyzer.eigenvalues import window_eigenvalues
 from analyzer.errors import InvalidOption
 from analyzer.options import Options
+from analyzer.outline import Packing
 from analyzer.sampling import FARMS_WINDOWS, Halves, Sampling, Windows
 from analyzer.source import open_source
 from analyzer.spectrum import Spectrum
@@ -121,15 +123,34 @@ def test_random_matrices_of_all_shapes_come_out_equal():
     assert max(pooled) / min(pooled) < 1.02
 
 
-def test_pooled_windows_have_no_error_and_no_measures(tmp_path):
+@pytest.mark.parametrize("windows", [Windows(rows=16, starts=3), Windows(rows=16, starts=1)])
+def test_pooled_windows_have_no_error_and_no_measures(tmp_path, windows):
+    """Nor has a single window, which is a corner of the matrix."""
     save_family("llama", tmp_path)
-    found = analyze_model(tmp_path, aspect="subsample", windows=Windows(rows=16, starts=3))
+    found = analyze_model(tmp_path, aspect="subsample", windows=windows)
     for matrix in found.matrices:
         assert matrix.fits["hill"].alpha is not None
         assert matrix.fits["hill"].nominal_standard_error is None
         assert matrix.measures is None
     assert {layer.nominal_standard_error for layer in found.layers} == {None}
-    assert found.settings.windows == Windows(rows=16, starts=3)
+    assert found.settings.windows == windows
+
+
+def test_windows_are_solved_in_batches(monkeypatch):
+    """So that many windows of a matrix do not lie in memory at once."""
+    sizes = []
+    solved = eigenvalues_module.batch_eigenvalues
+
+    def count(weights, **words):
+        sizes.append(sum(weight.numel() for weight in weights))
+        return solved(weights, **words)
+
+    monkeypatch.setattr(eigenvalues_module, "batch_eigenvalues", count)
+    windows = Windows(rows=100, starts=15)
+    window_eigenvalues(gaussian(400, 400), windows.places((400, 400), "w"))
+    assert sum(sizes) == 225 * 100 * 100
+    assert max(sizes) <= eigenvalues_module.MOST_WINDOWED["cpu"]
+    assert len(sizes) == 3
 
 
 def test_what_counts_as_zero_is_judged_by_a_window(tmp_path):
@@ -142,10 +163,12 @@ def test_what_counts_as_zero_is_judged_by_a_window(tmp_path):
     low_rank = gaussian(64, 4) @ gaussian(4, 64)
     places = Windows(rows=32, starts=3).places((64, 64), "w")
     assert fit(window_eigenvalues(low_rank, places)).status == "rank_deficient"
+    flat = Spectrum(np.repeat(np.linspace(1.0, 1.01, 16), 40_000), "float32", windows=40_000)
+    assert fit(flat).status == "ok", "640,000 · eps would be more than it rises"
     few = window_eigenvalues(gaussian(7, 700), Windows(rows=7).places((7, 700), "w"))
     assert fit(few).status == "too_few_eigenvalues"
     broken = gaussian(64, 64)
-    broken[0, 0] = float("nan")
+    broken[-1, -1] = float("nan")  # in the last window only
     places = Windows(rows=32, starts=3).places((64, 64), "w")
     assert fit(window_eigenvalues(broken, places)).status == "not_finite"
 
@@ -189,12 +212,22 @@ def test_rounding_is_that_of_a_model_saved_in_bfloat16(tmp_path, store):
     [
         (Windows(rows=0), "sample-rows is 0"),
         (Windows(ratio=0.5), "sample-ratio is 0.5; it is the long side over the short one"),
-        (Windows(starts=0), "sample-starts is 0; use 1 to 1000"),
+        (Windows(starts=0), "sample-starts is 0; use 1 to 100"),
+        (Windows(starts=101), "sample-starts is 101; use 1 to 100"),
     ],
 )
 def test_windows_that_no_matrix_has(windows, message):
     with pytest.raises(InvalidOption, match=message):
-        Options(windows=windows)
+        Options(aspect="subsample", windows=windows)
+
+
+def test_windows_that_say_nothing():
+    with pytest.raises(InvalidOption, match="are for --aspect subsample"):
+        Options(windows=Windows(rows=9))
+    with pytest.raises(InvalidOption, match="give tailora.Windows"):
+        Options(aspect="subsample", windows={"rows": 9})
+    with pytest.raises(InvalidOption, match="whole matrices, since windows overlap"):
+        Options(aspect="subsample", compare_distributions=True)
 
 
 def test_sampling_names_are_part_of_the_key(tmp_path):
@@ -204,6 +237,8 @@ def test_sampling_names_are_part_of_the_key(tmp_path):
     assert Sampling(rounded=True).name(matrix) == "all, bfloat16"
     bf16 = matrix.model_copy(update={"dtype": "BF16"})
     assert Sampling(FARMS_WINDOWS, True).name(bf16) == FARMS_WINDOWS.name
+    packed = bf16.model_copy(update={"packing": Packing(format="plain", tensors={})})
+    assert Sampling(rounded=True).name(packed) == "all, bfloat16", "a difference is no bfloat16"
 
 
 @pytest.mark.gpu

@@ -49,6 +49,18 @@ def test_ks_is_its_definition(n, kind):
     assert found.ks_distance == pytest.approx(distance, rel=1e-9)
 
 
+def test_the_best_tail_is_found_where_few_points_say_nothing():
+    """A ripple between the points that are looked at first: most tails have to be measured."""
+    n = 1024
+    steps = np.arange(n)
+    logs = np.cumsum(1.0 + 0.9 * np.sin(2 * np.pi * steps / (n / 128)))
+    values = np.exp(logs / n * 4)
+    alpha, index, distance = naive(values, range(n - 1))
+    found = fit(spectrum(values), "ks")
+    assert (found.tail, found.ks_distance) == (n - index, pytest.approx(distance, rel=1e-9))
+    assert found.alpha == pytest.approx(alpha, rel=1e-9)
+
+
 def test_hill_is_its_closed_form():
     values = np.arange(1.0, 22.0)  # n odd: the tail starts at index 10
     found = fit(spectrum(values))

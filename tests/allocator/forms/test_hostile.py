@@ -104,7 +104,18 @@ def test_what_a_file_obviously_is():
                        ("moe_peft", "job.json"), ("mole", "args.txt")):  # fmt: skip
         (text,) = export_plan(made, form).files.values()
         assert import_plan({name: text}, layers=2).counts == (3, 3)
-    for text in ('["a"]', "[1.5, 2]", "{}", "", "hello", "--peft_type=mole --number_experts 2"):
+    with pytest.raises(AllocatorError, match="the file is empty"):
+        import_plan({"x": " \n"}, layers=2)
+    with pytest.raises(AllocatorError, match="a document of tailora.analysis/1, not a plan"):
+        import_plan({"x": '{"schema": "tailora.analysis/1"}'}, layers=2)
+    for form in ("csv", "markdown"):
+        (text,) = export_plan(made, form).files.values()
+        assert import_plan({"-": text}).counts == (3, 3)
+    expert = export_plan(made, "guilomo").files["expert.json"]
+    with pytest.raises(AllocatorError, match="guilomo is two files"):
+        import_plan({"x": expert})
+    assert import_plan({"x": "[1.5, 2]"}, budget=7).counts == (2, 5)
+    for text in ('["a"]', "[1.5, 2]", "{}", "hello", "--peft_type=mole --number_experts 2"):
         with pytest.raises(AllocatorError, match="say it with --from"):
             import_plan(text)
     with pytest.raises(AllocatorError, match="a plan already"):

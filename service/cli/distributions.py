@@ -5,26 +5,26 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from analyzer.distributions import ALTERNATIVES, Comparison
+from analyzer.distributions import ALTERNATIVES, LikelihoodRatio
 from analyzer.report import Analysis
 from service.cli.layout import or_dash, print_line, print_table
 
 
-def show_comparisons(console: Console, analysis: Analysis) -> None:
+def show_distributions(console: Console, analysis: Analysis) -> None:
     """The likelihood ratios of every matrix, then how often each distribution is favoured."""
-    asked = [matrix for matrix in analysis.matrices if matrix.comparisons]
+    asked = [matrix for matrix in analysis.matrices if matrix.likelihood_ratios]
     print_table(
         console,
         f"likelihood ratio of a power law over others, in the tail by {analysis.settings.estimator}"
         " (normalised; p-values hold for independent draws)",
         ["tensor", *(head for name in ALTERNATIVES for head in (name, "p"))],
-        ((matrix.name, *_cells(matrix.comparisons or ())) for matrix in asked),
+        ((matrix.name, *_cells(matrix.likelihood_ratios or ())) for matrix in asked),
     )
     for name in ALTERNATIVES if asked else ():
         favours = Counter(
             found.favours
             for matrix in asked
-            for found in matrix.comparisons or ()
+            for found in matrix.likelihood_ratios or ()
             if found.alternative == name
         )
         print_line(
@@ -34,7 +34,7 @@ def show_comparisons(console: Console, analysis: Analysis) -> None:
         )
 
 
-def _cells(comparisons: tuple[Comparison, ...]) -> Iterator[str]:
-    for found in comparisons:
+def _cells(ratios: tuple[LikelihoodRatio, ...]) -> Iterator[str]:
+    for found in ratios:
         yield or_dash(found.ratio, "+.2f")
         yield or_dash(found.p_value, ".1e")
