@@ -61,6 +61,17 @@ def test_the_best_tail_is_found_where_few_points_say_nothing():
     assert found.alpha == pytest.approx(alpha, rel=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["pareto", "gamma"])
+def test_long_tails_are_measured_in_full_where_they_matter(kind):
+    """Tails of over 4096 values are looked at in two steps before."""
+    rng = np.random.default_rng(3)
+    values = pareto(2.0, 6000, rng).values if kind == "pareto" else np.sort(rng.gamma(2, size=6000))
+    alpha, index, distance = naive(values, range(5999))
+    found = fit(spectrum(values), "ks")
+    assert (found.tail, found.ks_distance) == (6000 - index, pytest.approx(distance, rel=1e-9))
+    assert found.alpha == pytest.approx(alpha, rel=1e-8)
+
+
 def test_hill_is_its_closed_form():
     values = np.arange(1.0, 22.0)  # n odd: the tail starts at index 10
     found = fit(spectrum(values))

@@ -1,9 +1,14 @@
 """How sure a plan is, at the command line: real processes, real weights."""
 
+from statistics import median
+
 import pytest
 
 from tests.families import save_family
 from tests.service.command import document, fails, run
+
+NO_SOLVER = "import sys; sys.modules['analyzer.solver'] = None"
+"""Reading weights is then an error."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +33,13 @@ def test_stability_in_full(minilm, own_cache):
     assert found.stderr == ""
     made = document("plan", minilm, "-b", 30, "--stability", "resampling", "--draws", 50)
     assert [s["source"] for s in made["scatter"]] == ["resampling"]
-    assert made["provenance"]["bytes_read"]["local"] < 100_000, "everything was kept"
+    again = run("plan", minilm, "-b", 30, "--stability", "all", "--draws", 50, before=NO_SOLVER)
+    assert again.stdout == found.stdout, "everything was kept"
+    errors = [spread["standard_error"] for spread in made["scatter"][0]["spreads"]]
+    nominal = [layer["nominal_standard_error"] for layer in made["layers"]]
+    ratios = [wide / narrow for wide, narrow in zip(nominal, errors, strict=True)]
+    shown = f"{min(ratios):.1f} to {max(ratios):.1f} times the resampled ones"
+    assert f"the nominal errors are {shown} (median {median(ratios):.1f})" in found.stdout
     for spread, layer in zip(made["scatter"][0]["spreads"], made["layers"], strict=True):
         assert sum(spread["counts"].values()) == 50
         assert spread["kept"] == spread["counts"].get(str(layer["experts"]), 0) / 50
