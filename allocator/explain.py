@@ -8,12 +8,14 @@ from allocator.explaining.certainty import how_sure
 from allocator.explaining.evidence import evidence
 from allocator.explaining.reading import Reading
 from allocator.explaining.reasons import why
+from allocator.explaining.short import in_short
 from allocator.explaining.unusual import unusual
 from allocator.explaining.what import what_it_is
 from allocator.explanation import Explanation, Section, Sentence, Topic
 from allocator.plan import Plan
 
 _SECTIONS: tuple[tuple[Topic, str, Callable[[Reading], Iterator[Sentence]]], ...] = (
+    ("short", "In short", in_short),
     ("plan", "What this plan is", what_it_is),
     ("reasons", "Which layers get more, and why", why),
     ("certainty", "How sure the counts are", how_sure),

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from analyzer.outline import Document, Record
 
-Topic = Literal["plan", "reasons", "certainty", "evidence", "unusual", "next"]
+Topic = Literal["short", "plan", "reasons", "certainty", "evidence", "unusual", "next"]
 
 
 class Sentence(Record):

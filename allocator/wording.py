@@ -48,6 +48,8 @@ def setting(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{shown(name)} {setting(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return shown(",".join(map(str, value)))
     return shown(value)

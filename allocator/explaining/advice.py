@@ -64,7 +64,7 @@ def _measured_otherwise(reading: Reading) -> Iterator[Sentence]:
         ),
     )
     shapes = Shapes(reading)
-    if shapes.by_hill and shapes.mixed:
+    if shapes.by_hill and shapes.mixed and (reading.plan.per_module or not shapes.alike):
         yield Sentence(
             text="Since shapes differ, the same plan with alphas corrected for shape:",
             command=plan_command(reading, aspect="marchenko_pastur"),

@@ -123,8 +123,8 @@ def _agreed(reading: Reading, others: Sequence[Sequence[int]]) -> str:
         if all(counts[position] == slot.experts for counts in others)
     ]
     if not same:
-        return f"no {reading.unit} keeps its count under all of these"
+        return f"no {reading.unit} has the same count by all of these"
     if len(same) == len(reading.slots):
-        return f"every {reading.unit} keeps its count under all of these"
-    keeps = "keeps its count" if len(same) == 1 else "keep their counts"
-    return f"under all of these, {reading.places(same)} {keeps}"
+        return f"every {reading.unit} has the same count by all of these"
+    has = "has" if len(same) == 1 else "have"
+    return f"by all of these, {reading.places(same)} {has} the same count"

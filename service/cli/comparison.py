@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from allocator.comparison import ComparedRow, Comparison, PlanDifference
+from allocator.comparison import ComparedPlan, ComparedRow, Comparison, PlanDifference
 from allocator.wording import counted, place_name, setting
 from service.cli.layout import print_line, print_table
 
@@ -20,11 +20,20 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         ["stack", "layer", *module, *names, *last],
         (_row(row, comparison.per_module, len(names) == 2) for row in comparison.rows),
     )
+    for plan in comparison.plans:
+        print_line(console, _plan_in_short(plan))
     stacks = len({row.stack for row in comparison.rows})
     for difference in comparison.differences:
         print_line(console, f"{difference.name} against {names[0]}: {_summary(difference, stacks)}")
         for line in _lines(difference):
             print_line(console, f"  {line}")
+
+
+def _plan_in_short(plan: ComparedPlan) -> str:
+    size = plan.trainable_parameters
+    trained = "" if size is None else f", {size:,} trainable parameters"
+    over = f", {plan.allocated} over modules" if plan.per_module else ""
+    return f"{plan.name}: {plan.method}, {counted(plan.experts, 'expert')}{over}{trained}"
 
 
 def _row(row: ComparedRow, per_module: bool, two: bool) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def import_plan(
     from service.cli.files import read_inputs
     from service.cli.output import check_out, emit, warn
     from service.cli.plan import whole_budget
-    from service.cli.tables import show_plan
+    from service.cli.plantable import show_plan
 
     check_out(out)
     made = import_files(

@@ -161,8 +161,8 @@ def plan(
     from analyzer.options import Options
     from analyzer.sampling import Windows
     from service.cli.output import check_out, emit, warn
+    from service.cli.plantable import show_plan
     from service.cli.sizes import parse_size
-    from service.cli.tables import show_plan
 
     check_out(out)
     measured: dict[str, Any] = {

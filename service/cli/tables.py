@@ -7,7 +7,6 @@ from itertools import groupby
 
 from rich.console import Console
 
-from allocator.plan import Plan, PlanLayer
 from allocator.wording import runs
 from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
@@ -15,11 +14,8 @@ from analyzer.series import Series
 from service.cli.distributions import show_distributions
 from service.cli.layout import or_dash, print_line, print_table
 from service.cli.sizes import format_seconds, format_size
-from service.cli.stability import show_stability
 from service.cli.usage import Usage
 
-BAR = "█"
-LONGEST_BAR = 40
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
@@ -125,24 +121,6 @@ def show_series(console: Console, series: Series) -> None:
     )
 
 
-def show_plan(console: Console, plan: Plan) -> None:
-    """Every layer with its count, then the sums, then what other estimators would say."""
-    estimator = plan.parameters["estimator"]
-    by = f", alpha by {estimator}" if estimator else ""
-    print_table(
-        console,
-        f"{plan.model or _without_model(plan)}: {plan.method}{by}",
-        ["stack", "layer", "score" if plan.values == "score" else "alpha", "± nominal", "share",
-         "experts", ""],
-        (_plan_row(layer) for layer in plan.layers),
-    )  # fmt: skip
-    print_line(console, f"experts: {' '.join(map(str, plan.counts))}")
-    trainable = plan.trainable_parameters
-    size = "" if trainable is None else f", {trainable:,} trainable parameters"
-    print_line(console, f"sum {plan.budget.allocated}{size}, digest {plan.digest[:12]}")
-    show_stability(console, plan)
-
-
 def show_cache(console: Console, folder: str, rows: Sequence[Usage]) -> None:
     """What is kept for each model."""
     print_line(console, f"{sum(row['spectra'] for row in rows)} spectra in {folder}")
@@ -211,21 +189,6 @@ def _experts_row(value: ExpertsValue) -> tuple[str, ...]:
         value.stack, str(value.layer), str(value.experts), str(value.sampled),
         or_dash(value.alpha), or_dash(value.sampling_error),
     )  # fmt: skip
-
-
-def _plan_row(layer: PlanLayer) -> tuple[str, ...]:
-    if layer.experts is None:
-        experts, bar = " ".join(str(module.experts) for module in layer.modules), ""
-    else:
-        experts, bar = str(layer.experts), BAR * min(layer.experts, LONGEST_BAR)
-    return (
-        layer.stack, str(layer.layer), or_dash(layer.alpha),
-        or_dash(layer.nominal_standard_error), or_dash(layer.share, ".2f"), experts, bar,
-    )  # fmt: skip
-
-
-def _without_model(plan: Plan) -> str:
-    return "scores" if plan.values == "score" else "no model"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

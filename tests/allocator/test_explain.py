@@ -289,7 +289,14 @@ def test_shapes_and_what_random_matrices_read():
         for size, ratio in zip(sizes, (1.0001, 4, 11008 / 4096), strict=True)
     ) / sum(sizes)
     assert f"an alpha of {mean:.2f}." in words_of(weighted)
-    assert any("--aspect marchenko_pastur" in command for command in commands_of(made))
+    assert not any("--aspect marchenko_pastur" in command for command in commands_of(made))
+    odd = tuple(
+        layer.model_copy(update={"modules": layer.modules[: 2 + layer.layer]})
+        for layer in made.layers
+    )
+    unlike = made.model_copy(update={"layers": odd})
+    assert "do not all have the same shapes" in words_of(unlike)
+    assert any("--aspect marchenko_pastur" in command for command in commands_of(unlike))
 
 
 def test_shapes_are_no_matter_where_they_are_equal_corrected_or_not_known():
@@ -340,7 +347,7 @@ def test_other_estimators():
         in (words)
     )
     assert "With the weights rounded to bfloat16 (alpha by hill), no count would change." in words
-    assert "Under all of these, layer 0 keeps its count." in words
+    assert "By all of these, layer 0 has the same count." in words
     assert "Not known: the counts by peak, since that takes spectra in float64." in words
     assert "Not known: the counts by peak_as_released, since a layer has no fit there." in words
     assert any("--precision float64" in command for command in commands_of(made))
@@ -454,12 +461,29 @@ def test_a_plan_without_layers():
         explain_plan(made)
 
 
+def test_in_short():
+    """The draws over halves decide, where there are both; uniform plans need no warning."""
+    made = measured([2.0, 3.0, 4.0], budget=15)
+    assert "is not in this plan yet" in words_of(made, "short")
+    assert "train both before you trust this one" in words_of(made, "short")
+    counts = made.counts
+    sure = [({count: 100}, 1.0) for count in counts]
+    open_one = [*sure[:2], ({counts[2]: 60, counts[2] + 1: 40}, 0.6)]
+    firm = scattered("resampling", open_one, kept=0.6)
+    nominal = scattered("nominal", sure, kept=1.0)
+    both = made.model_copy(update={"scatter": (*nominal.scatter, *firm.scatter)})
+    assert "2 of 3 counts hold in at least 90 % of the resampling draws." in words_of(both, "short")
+    assert "3 of 3 counts" in words_of(nominal, "short")
+    uniform = by_hand([3, 3, 3])
+    assert words_of(uniform, "short") == "By custom, each layer gets 3 experts."
+
+
 def test_the_document_reads_back():
     found = explain_plan(measured([2.0, 3.0], budget=10))
     assert Explanation.model_validate_json(found.model_dump_json()) == found
     assert json.loads(found.model_dump_json())["schema"] == "tailora.explanation/1"
     assert [section.topic for section in found.sections] == [
-        "plan", "reasons", "certainty", "evidence", "unusual", "next",
+        "short", "plan", "reasons", "certainty", "evidence", "unusual", "next",
     ]  # fmt: skip
 
 
@@ -517,7 +541,7 @@ def test_documents_from_strangers_are_explained_and_compared(name, value, large)
         layers = (layers[0].model_copy(update={"experts": 10**30}), *layers[1:])
     parameters = {**made.parameters, name: value}
     strange = made.model_copy(update={"parameters": parameters, "layers": layers})
-    assert len(explain_plan(strange).sections) == 6
+    assert len(explain_plan(strange).sections) == 7
     assert len(compare_plans([made, strange]).differences) == 1
     assert "\n" not in words_of(strange)
 

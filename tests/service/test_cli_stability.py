@@ -3,6 +3,7 @@
 from statistics import median
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.families import save_family
 from tests.service.command import document, fails, run
@@ -51,6 +52,12 @@ def test_stability_in_full(minilm, own_cache):
 def test_modules_scatter_one_by_one(llama):
     found = run("plan", llama, "-b", 6, "--per-module", "--stability", "nominal", "--seed", 3)
     assert "counts in 1,000 nominal draws (seed 3)" in found.stdout
+    assert "firm in at least 90% of the draws: " in found.stdout
+    header = found.stdout.splitlines()[1].split()
+    assert header == [
+        "stack", "layer", "alpha", "±", "nominal", "down_proj", "gate_proj", "up_proj", "k_proj",
+        "o_proj", "q_proj", "v_proj",
+    ]  # fmt: skip
     assert "self_attn.q_proj" in found.stdout
 
 
@@ -73,6 +80,15 @@ def test_subsampling_reaches_the_plan(llama):
     assert "nominal draws: none (not_applicable)" in doubted.stdout
     assert "resampling draws: none (not_applicable)" in doubted.stdout
     run("analyze", llama, "--aspect", "subsample")
+
+
+def test_tails_without_a_fit_are_not_counted(llama, tmp_path):
+    weights = load_file(llama / "model.safetensors")
+    weights["model.layers.1.self_attn.q_proj.weight"].zero_()
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    (tmp_path / "config.json").write_bytes((llama / "config.json").read_bytes())
+    found = run("analyze", tmp_path, "--compare-distributions")
+    assert "of 13, the other in" in found.stdout
 
 
 def test_distributions_are_compared(llama):

@@ -27,7 +27,11 @@ def test_a_table_and_lines(plans):
     assert lines[2].split() == ["text", "0", "1", "1"]
     assert lines[3].split() == ["text", "1", "3", "3"]
     assert lines[4].split() == ["text", "2", "8", "10", "+2"]
-    assert "2 of 3 counts the same, sum of all changes 2, of all counts +2" in lines[5]
+    assert lines[5:7] == [
+        "[12].json: alphalora, 12 experts",
+        "[14].json: alphalora, 14 experts",
+    ]
+    assert "2 of 3 counts the same, sum of all changes 2, of all counts +2" in lines[7]
     assert "  budget: 12 → 14" in lines
     assert found.stderr == ""
 

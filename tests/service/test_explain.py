@@ -19,7 +19,7 @@ def test_paragraphs_for_people(plan_file):
     found = run("explain", plan_file)
     assert found.stderr == ""
     lines = found.stdout.splitlines()
-    assert lines[0] == "What this plan is"
+    assert lines[0] == "In short"
     assert "" in lines
     prose = [line for line in lines if not line.startswith("    ") and "/" not in line]
     assert max(map(len, prose)) <= 100
