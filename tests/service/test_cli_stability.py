@@ -29,6 +29,7 @@ def test_stability_in_full(minilm, own_cache):
         "counts in 50 resampling draws (seed 0)",
         "which hold for independent draws",
         "the nominal errors are",
+        "firm in at least 90% of the draws: 4 of 6 counts; open: layer 3 (4 or 5) and layer 5 (",
     ):
         assert words in found.stdout
     assert found.stderr == ""
