@@ -105,7 +105,7 @@ def _shifts(
         )
     moving = [m for m in matrices if 2 * np.isfinite(found[m.name]).sum() >= len(found[m.name])]
     usable = np.isfinite([found[matrix.name] for matrix in moving]).all(axis=0)
-    if not moving or 2 * usable.sum() < resampling.halves.draws:
+    if not moving or usable.sum() < max(2, resampling.halves.draws / 2):
         return {}, []
     shifts = {}
     for matrix in moving:

@@ -152,6 +152,9 @@ def test_draws_without_a_fit_are_left_out(small):
     (scatter,) = plan(analysis, budget=12, evidence=Evidence(resampling=half)).scatter
     assert (scatter.status, scatter.kept, scatter.spreads) == ("no_fit", None, ())
     assert scatter.draws == 4
+    few = resampling(analysis, lambda m: [2.0, None], draws=2)
+    (scatter,) = plan(analysis, budget=12, evidence=Evidence(resampling=few)).scatter
+    assert scatter.status == "no_fit", "one draw has no scatter"
 
 
 def test_a_resampling_of_something_else_is_refused(small, analysis):
