@@ -8,6 +8,7 @@ adapter, difference, series: LoRA updates, changes from a base, several checkpoi
 units, requests, buffer, stream, pipeline: reading ahead of the solver within a bound
 decode, dequantize, eigenvalues, solver: weights and their eigenvalues; all that imports torch
 spectrum, tails, aspect, measures, estimate: estimators of alpha, shape correction, costs
-analyze, options, run, report, store: the loop, its result, and what is kept
+sampling, resample, distributions: windows and halves, how far alpha scatters, other laws
+analyze, options, run, progress, measuring, report, store: the loop, its result, what is kept
 errors, text, version: the exception tree, names in messages, the installed version
 """
