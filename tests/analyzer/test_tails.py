@@ -51,7 +51,7 @@ def test_ks_is_its_definition(n, kind):
 
 @pytest.mark.parametrize("seed", [12, 19])
 def test_the_best_tail_is_found_among_long_ones(seed):
-    """Tails of over 4096 values are looked at in two steps; here the best is long, and not first."""
+    """Tails of over 4096 values are looked at in two steps; here the best is one, and not first."""
     values = pareto(2.0, 6000, np.random.default_rng(seed)).values
     alpha, index, distance = naive(values, range(5999))
     assert 6000 - index > 4096
