@@ -6,7 +6,7 @@ from analyzer.options import Options
 from analyzer.outline import Matrix
 from analyzer.report import MatrixResult
 from analyzer.spectrum import Spectrum
-from analyzer.store import SpectrumKey, SpectrumStore
+from analyzer.store import SpectrumKey, SpectrumStore, StoredSpectrum
 from analyzer.tails import ESTIMATORS, Fit, fit
 
 
@@ -20,21 +20,16 @@ class MatrixMeasurer:
         self._pooled = options.sampling.places is not None
 
     def measure(
-        self,
-        matrix: Matrix,
-        key: SpectrumKey,
-        spectrum: Spectrum,
-        tensor_sha256: str,
-        *,
-        checked: bool = False,
+        self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum, *, checked: bool = False
     ) -> MatrixResult:
         """The result of one matrix."""
+        spectrum = stored.spectrum
         fits = self._fits(key, spectrum, keep=checked)
         chosen = fits[self._options.estimator]
         return MatrixResult(
             **dict(matrix),
             precision=key.precision,
-            tensor_sha256=tensor_sha256,
+            tensor_sha256=stored.tensor_sha256,
             fits=fits,
             measures=None if self._pooled else measure(spectrum, matrix.shape, chosen.alpha),
             likelihood_ratios=self._likelihood_ratios(spectrum, chosen),

@@ -19,8 +19,7 @@ from analyzer.sampling import Halves, Sampling
 from analyzer.scan import outline as scan_outline
 from analyzer.selection import select
 from analyzer.source import Source
-from analyzer.spectrum import Spectrum
-from analyzer.store import SpectrumKey, SpectrumStore
+from analyzer.store import SpectrumKey, SpectrumStore, StoredSpectrum
 from analyzer.tails import fit
 
 
@@ -86,15 +85,9 @@ class _Draws:
         self._estimator = estimator
 
     def measure(
-        self,
-        matrix: Matrix,
-        key: SpectrumKey,
-        spectrum: Spectrum,
-        tensor_sha256: str,
-        *,
-        checked: bool = False,
+        self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum, *, checked: bool = False
     ) -> Resampled:
-        alphas = (fit(half, self._estimator).alpha for half in spectrum.each())
+        alphas = (fit(half, self._estimator).alpha for half in stored.spectrum.each())
         return Resampled(name=matrix.name, shape=matrix.shape, alphas=tuple(alphas))
 
     def keep(self, key: SpectrumKey, found: Resampled) -> None:

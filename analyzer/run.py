@@ -13,7 +13,7 @@ from analyzer.pipeline import Pipeline
 from analyzer.report import Provenance
 from analyzer.sampling import Sampling
 from analyzer.source import Source
-from analyzer.spectrum import NUMERICS_VERSION, Precision, Spectrum
+from analyzer.spectrum import NUMERICS_VERSION, Precision
 from analyzer.store import SpectrumKey, SpectrumStore, StoredSpectrum
 from analyzer.stream import Checked, Stream
 from analyzer.units import locations, units_of
@@ -30,13 +30,7 @@ class Measurer(Protocol[Measured]):
     """What is made of each spectrum."""
 
     def measure(
-        self,
-        matrix: Matrix,
-        key: SpectrumKey,
-        spectrum: Spectrum,
-        tensor_sha256: str,
-        *,
-        checked: bool = False,
+        self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum, *, checked: bool = False
     ) -> Measured:
         """What one spectrum says; where its file is checked, it may be kept."""
 
@@ -243,7 +237,7 @@ class Run(Generic[Measured]):
 
     def _note(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> Measured:
         """What is measured of a matrix whose files are not all checked yet; not kept."""
-        found = self._measurer.measure(matrix, key, stored.spectrum, stored.tensor_sha256)
+        found = self._measurer.measure(matrix, key, stored)
         open_files = {file for file in self._files(matrix) if not self._source.file(file).trusted}
         self._unchecked[matrix.name] = _Unchecked(
             matrix, key, stored.tensor_sha256, found, open_files
@@ -264,9 +258,7 @@ class Run(Generic[Measured]):
             self._measurer.keep(noted.key, noted.found)
 
     def _result(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> Measured:
-        return self._measurer.measure(
-            matrix, key, stored.spectrum, stored.tensor_sha256, checked=True
-        )
+        return self._measurer.measure(matrix, key, stored, checked=True)
 
 
 @dataclass(frozen=True, slots=True)
