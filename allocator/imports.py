@@ -23,7 +23,7 @@ from allocator.forms.table import common
 from allocator.options import PlanOptions
 from allocator.plan import Plan
 from allocator.planner import make_plan
-from allocator.subject import Subject, subject_of
+from allocator.subject import BARE_STACK, Subject, subject_of
 from analyzer.outline import Outline
 from analyzer.selection import name_list
 
@@ -62,11 +62,12 @@ class ImportOptions:
         return PlanOptions(modules=self.modules, stack=self.stack, **known)
 
 
-Given = str | bytes | Mapping[str, str | bytes]
+Content = str | bytes | Mapping[str, str | bytes]
+"""A file, or files by name."""
 
 
 def import_plan(
-    given: Given, form: str | None = None, *, model: Outline | None = None, **words: Any
+    given: Content, form: str | None = None, *, model: Outline | None = None, **words: Any
 ) -> Plan:
     """The plan in another tool's file, or files by name.
 
@@ -102,7 +103,7 @@ def _options(words: dict[str, Any]) -> ImportOptions:
     return ImportOptions(**words)
 
 
-def _files(given: Given) -> dict[str, bytes]:
+def _files(given: Content) -> dict[str, bytes]:
     by_name = given if isinstance(given, Mapping) else {"": given}
     if not by_name:
         raise UnreadablePlan("there is no file to import; name one")
@@ -133,7 +134,7 @@ def _reading(options: ImportOptions, subject: Subject | None) -> Reading:
         if options.layers not in (None, len(places)):
             raise InvalidRequest(f"--layers is {options.layers}, but the model has {len(places)}")
     elif options.layers is not None:
-        places = [Place("text", layer) for layer in range(options.layers)]
+        places = [Place(BARE_STACK, layer) for layer in range(options.layers)]
     modules = options.modules
     return Reading(
         top_k=options.top_k,

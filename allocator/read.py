@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from allocator.errors import UnreadablePlan
 from allocator.plan import Plan, PlanLayer, digest_of
 from allocator.request import trainable_parameters
+from allocator.slots import own_parameter
 from analyzer.text import shown
 
 _WAY_OUT = "make one with `tailora plan --out FILE`, or read another form with `tailora import`"
@@ -67,28 +68,20 @@ def _odd(plan: Plan, layer: PlanLayer, slot: int) -> str | None:
     """What of a layer is not as its count and the parameters say; `slot` is its first count's."""
     own = plan.parameters
     whole = layer.experts is not None
-    if whole and layer.top_k != _of(own, "top_ks", slot, _capped(own, layer.experts)):
+    if whole and layer.top_k != own_parameter(plan, "top_ks", slot, _capped(own, layer.experts)):
         return "top_k"
     for position, module in enumerate(layer.modules):
         at = slot if whole else slot + position
         expected = {
             "experts": layer.experts if whole else module.experts,
-            "top_k": _of(own, "top_ks", at, _capped(own, module.experts)),
-            "rank": _of(own, "ranks", at, own.get("rank")),
+            "top_k": own_parameter(plan, "top_ks", at, _capped(own, module.experts)),
+            "rank": own_parameter(plan, "ranks", at, own.get("rank")),
             "lora_alpha": own.get("lora_alpha"),
         }
         for name, value in expected.items():
             if getattr(module, name) != value:
                 return f"{name} of {shown(module.name)}"
     return None
-
-
-def _of(parameters: dict[str, Any], name: str, slot: int, default: object) -> object:
-    """The value of a slot in a list among the parameters; the default where there is no list."""
-    listed = parameters.get(name)
-    if not isinstance(listed, list | tuple):
-        return default
-    return listed[slot] if slot < len(listed) else None
 
 
 def _capped(parameters: dict[str, Any], experts: int | None) -> object:

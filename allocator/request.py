@@ -24,11 +24,11 @@ class PlanRequest:
         self._method: Method = method_named(options.method)
         self._parameters = self._method.parse(options.parameters)
         self.subject: Subject = subject_of(given, options, self._method.needs_values)
-        self._slots = self._slots_of(self.subject, options)
+        self._slots = self._slots_of_subject()
 
-    def _slots_of(self, subject: Subject, options: PlanOptions) -> Slots:
-        layers = subject.layers
-        if not options.per_module:
+    def _slots_of_subject(self) -> Slots:
+        layers = self.subject.layers
+        if not self.options.per_module:
             values = tuple(layer.value for layer in layers if layer.value is not None)
             return Slots(tuple(range(len(layers))), len(layers), values or None)
         return Slots(
@@ -36,7 +36,7 @@ class PlanRequest:
                 depth for depth, layer in enumerate(layers) for _ in range(len(layer.modules))
             ),
             layers=len(layers),
-            values=subject.alphas(options) if self._method.needs_values else None,
+            values=self.subject.alphas(self.options) if self._method.needs_values else None,
         )
 
     def total(self) -> int:
@@ -66,19 +66,16 @@ class PlanRequest:
         if allocated is None:
             self.options.bounds.check(total, layers)
             allocated = total * len(self._slots.depths) // layers
-        return self._method.allocate(
-            self._slots, allocated, self._parameters, self.options.bounds, self.options.rounding
-        )
+        return self._divide(self._slots, allocated)
 
     def recount(self, values: tuple[float, ...], allocated: int) -> tuple[int, ...]:
         """The counts from other values, at a sum of counts. Raises AllocatorError."""
+        return self._divide(replace(self._slots, values=values), allocated).counts
+
+    def _divide(self, slots: Slots, allocated: int) -> Allocation:
         return self._method.allocate(
-            replace(self._slots, values=values),
-            allocated,
-            self._parameters,
-            self.options.bounds,
-            self.options.rounding,
-        ).counts
+            slots, allocated, self._parameters, self.options.bounds, self.options.rounding
+        )
 
     def layers(self, allocation: Allocation) -> list[PlanLayer]:
         """The plan's layers."""

@@ -31,3 +31,14 @@ def slots_of(plan: Plan) -> list[Slot]:
             for each in layer.modules
         )
     return slots
+
+
+def own_parameter(plan: Plan, name: str, slot: int, default: object) -> object:
+    """What a list among the parameters (`ranks`, `top_ks`) gives one count; None beyond its end.
+
+    The default where there is no such list.
+    """
+    listed = plan.parameters.get(name)
+    if not isinstance(listed, list | tuple):
+        return default
+    return listed[slot] if slot < len(listed) else None

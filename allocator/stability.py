@@ -6,7 +6,7 @@ from allocator.errors import AllocatorError, InvalidRequest
 from allocator.options import PlanOptions
 from allocator.plan import Alternative, Weights
 from allocator.request import PlanRequest
-from allocator.subject import subject_of
+from allocator.subject import Subject, subject_of
 from analyzer.errors import BadModel
 from analyzer.report import Analysis
 from analyzer.tails import ESTIMATORS
@@ -38,29 +38,28 @@ def by_rounding(
     """
     made, other = analysis.settings, rounded.settings
     same = (made.aspect, made.windows) == (other.aspect, other.windows)
-    if rounded.weights != analysis.weights or not same or not _covers(rounded, request):
+    own, options = request.subject, request.options
+    after = subject_of(rounded, options, False)
+    if rounded.weights != analysis.weights or not same or _names(after) != _names(own):
         raise InvalidRequest(
             "the analysis of rounded weights is of other weights, windows or modules; "
             "make both alike"
         )
-    if _left_out(request, analysis) != _left_out(request, rounded):
-        return Alternative(estimator=request.options.estimator, weights="bfloat16", status="no_fit")
-    return _alternative(request, rounded, request.options, counts, "bfloat16")
+    if _left_out(after, options) != _left_out(own, options):
+        return Alternative(estimator=options.estimator, weights="bfloat16", status="no_fit")
+    return _alternative(request, rounded, options, counts, "bfloat16")
 
 
-def _covers(analysis: Analysis, request: PlanRequest) -> bool:
-    """Whether an analysis holds the matrices of a request, no more and no less."""
-    found = subject_of(analysis, request.options, False)
-    own, other = ({m.name for m in subject.matrices} for subject in (request.subject, found))
-    return own == other
+def _names(subject: Subject) -> set[str]:
+    return {matrix.name for matrix in subject.matrices}
 
 
-def _left_out(request: PlanRequest, analysis: Analysis) -> list[tuple[str, ...]]:
+def _left_out(subject: Subject, options: PlanOptions) -> list[tuple[str, ...]] | None:
+    """The matrices without a fit behind each count; None where a count has no fit at all."""
     try:
-        values = subject_of(analysis, request.options, True).slot_values(request.options)
+        return [value.left_out for value in subject.slot_values(options)]
     except BadModel:
-        return []
-    return [value.left_out for value in values]
+        return None
 
 
 def _alternative(

@@ -27,7 +27,8 @@ from analyzer.report import (
 from analyzer.selection import choose_stacks, keep_modules, select
 
 Scores = Sequence[float]
-SCORE_STACK = "text"
+BARE_STACK = "text"
+"""The stack of layers that no model stands behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +238,7 @@ def _from_scores(scores: Scores, options: PlanOptions) -> Subject:
             raise InvalidRequest(f"the score of layer {layer} is {score!r}, which is no number")
     if len(scores) == 0:
         raise InvalidRequest("the list of scores is empty; give one number for each layer")
-    layers = tuple(
-        Layer(SCORE_STACK, layer, (), float(score)) for layer, score in enumerate(scores)
-    )
+    layers = tuple(Layer(BARE_STACK, layer, (), float(score)) for layer, score in enumerate(scores))
     return Subject(layers=layers, values="score")
 
 

@@ -1,7 +1,7 @@
 """Measure a model: read, solve, fit and keep, one tensor at a time."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from analyzer.difference import BASE_FILE, difference
@@ -10,7 +10,7 @@ from analyzer.experts import experts_values, sample_experts
 from analyzer.measuring import MatrixMeasurer
 from analyzer.options import Options
 from analyzer.outline import Outline, left_out
-from analyzer.progress import Progress, measured, source_hashes
+from analyzer.progress import Report, measured, source_hashes
 from analyzer.report import Analysis, Base, MatrixResult, Settings, block_values, fit_warnings
 from analyzer.run import Run
 from analyzer.scan import outline as scan_outline
@@ -25,7 +25,7 @@ def analyze(
     options: Options | None = None,
     *,
     store: SpectrumStore,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Report | None = None,
     outline: Outline | None = None,
     base: Source | None = None,
 ) -> Analysis:

@@ -1,6 +1,5 @@
 """The two calls that most users need."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from analyzer.analyze import analyze as analyze_source
 from analyzer.estimate import estimate
 from analyzer.options import DEFAULT_MEMORY, Options
 from analyzer.outline import Outline
-from analyzer.progress import Progress
+from analyzer.progress import Report
 from analyzer.report import Analysis
 from analyzer.scan import outline as scan_outline
 from analyzer.source import Source, open_source
@@ -47,7 +46,7 @@ def analyze(
     *,
     base: str | Path | None = None,
     cache: str | Path | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Report | None = None,
     **options: Any,
 ) -> Analysis:
     """Measure a model, or a LoRA adapter; with a `base` the difference between the two.

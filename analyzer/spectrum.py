@@ -55,4 +55,4 @@ class Spectrum:
     @property
     def nulls(self) -> int:
         """How many eigenvalues are zero to working precision."""
-        return int(np.searchsorted(self.values, self.null_level, side="right"))
+        return int(np.count_nonzero(self.values <= self.null_level))

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from allocator.errors import InvalidRequest, UnreadablePlan
 from allocator.forms.nearest import Compromise
 from allocator.forms.table import Adapted, Block, Mixture, joined, number
+from allocator.subject import BARE_STACK
 from analyzer.architecture import Architecture
 from analyzer.naming import find_stacks, split_block_name
 from analyzer.outline import Stack
 from analyzer.text import shown
 
-STACK = "text"
 MOST_LAYERS = 10_000
 DEFAULT_TOP_K, DEFAULT_RANK, DEFAULT_ALPHA = 2, 8, 16.0
 
@@ -71,7 +71,7 @@ class Reading:
                 )
             if count > MOST_LAYERS:
                 raise UnreadablePlan(f"{what} gives {count} layers, above {MOST_LAYERS}")
-            return [Place(STACK, layer) for layer in range(count)]
+            return [Place(BARE_STACK, layer) for layer in range(count)]
         if count is not None and count != len(self.places):
             raise UnreadablePlan(
                 f"{what} gives {count} values, but there are {len(self.places)} layers; "

@@ -12,10 +12,10 @@ from tokenize import TokenError
 import numpy as np
 
 from allocator.errors import InvalidRequest, UnreadablePlan
-from allocator.forms.draft import STACK, Reading, Scores
+from allocator.forms.draft import Reading, Scores
 from allocator.forms.texts import Files, as_json, names, only
 from allocator.options import PlanOptions
-from allocator.subject import Layer, Subject, Target
+from allocator.subject import BARE_STACK, Layer, Subject, Target
 
 _ATTENTION = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
 ORDERS = {
@@ -83,7 +83,7 @@ def score_subject(scores: Scores, options: PlanOptions) -> Subject:
         )
     layers = (
         Layer(
-            STACK,
+            BARE_STACK,
             layer,
             tuple(
                 Target(name, value=value)

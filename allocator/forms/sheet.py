@@ -8,6 +8,7 @@ from allocator.forms.draft import Draft, Place, Reading
 from allocator.forms.table import Adapted, Block, Mixture, Shape, lora_alpha_of, number, table_of
 from allocator.forms.texts import positive, whole_numbers
 from allocator.plan import Plan, PlanLayer
+from allocator.subject import BARE_STACK
 from analyzer.text import shown
 
 COLUMNS = (
@@ -80,7 +81,7 @@ def _blocks(rows: Sequence[Mapping[str, str]], mixtures: Sequence[Mixture]) -> l
     modules: dict[Place, dict[str, Adapted]] = {}
     own: dict[Place, Mixture] = {}
     for row, mixture in zip(rows, mixtures, strict=True):
-        place = Place(row.get("stack") or "text", _number(row, "layer"))
+        place = Place(row.get("stack") or BARE_STACK, _number(row, "layer"))
         name = row.get("module", "")
         listed = modules.setdefault(place, {})
         if place in own or name in listed or (listed and not name):

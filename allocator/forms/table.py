@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from allocator.budget import MAX_EXPERTS
 from allocator.errors import NotExpressible, UnreadablePlan
 from allocator.plan import Plan, PlanLayer
+from allocator.slots import own_parameter
 
 Shape = tuple[int, int]
 
@@ -80,15 +81,9 @@ def _block(plan: Plan, position: int, layer: PlanLayer) -> Block:
             for module in layer.modules
         )
         return Block(layer.stack, layer.layer, modules)
-    own = _mixture(layer, layer.experts, layer.top_k, _own_rank(plan, position))
+    rank = own_parameter(plan, "ranks", position, plan.parameters.get("rank"))
+    own = _mixture(layer, layer.experts, layer.top_k, rank)
     return Block(layer.stack, layer.layer, own=own)
-
-
-def _own_rank(plan: Plan, position: int) -> object:
-    ranks = plan.parameters.get("ranks")
-    if isinstance(ranks, list | tuple) and position < len(ranks):
-        return ranks[position]
-    return plan.parameters.get("rank")
 
 
 def _mixture(layer: PlanLayer, experts: object, top_k: object, rank: object) -> Mixture:

@@ -1,20 +1,20 @@
 """Progress of an analysis on stderr: bars on a terminal, else a line every ten seconds."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from service.cli.output import stderr
 
 if TYPE_CHECKING:
-    from analyzer.progress import Progress
+    from analyzer.progress import Progress, Report
 
 _EVERY_SECONDS = 10.0
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
+def progress(quiet: bool) -> Iterator["Report | None"]:
     """A function that shows each step of an analysis; None where nothing is to be shown."""
     console = stderr()
     if quiet:
@@ -27,7 +27,7 @@ def progress(quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
 
 
 @contextmanager
-def _bars() -> Iterator["Callable[[Progress], None]"]:
+def _bars() -> Iterator["Report"]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -54,7 +54,7 @@ def _bars() -> Iterator["Callable[[Progress], None]"]:
         yield report
 
 
-def _lines() -> "Callable[[Progress], None]":
+def _lines() -> "Report":
     console = stderr()
     last = time.monotonic()
 
