@@ -9,7 +9,7 @@ from analyzer.errors import InvalidOption
 from analyzer.experts import experts_values, sample_experts
 from analyzer.measuring import MatrixMeasurer
 from analyzer.options import Options
-from analyzer.outline import Outline, left_out
+from analyzer.outline import Matrix, Outline, left_out
 from analyzer.progress import Report, measured, source_hashes
 from analyzer.report import Analysis, Base, MatrixResult, Settings, block_values, fit_warnings
 from analyzer.run import Run
@@ -40,10 +40,7 @@ def analyze(
     options = options or Options()
     clock, started = time.monotonic(), datetime.now(UTC)
     outline = outline or scan_outline(source)
-    chosen = select(outline, scope=options.scope, stack=options.stack, modules=options.modules)
-    if options.experts_per_layer is not None:
-        chosen = sample_experts(chosen, options.experts_per_layer)
-    _check_aspect(outline, options)
+    chosen = matrices_of(outline, options)
     kind = outline.kind
     if base is not None:
         _check_ranged(options, source, base)
@@ -93,6 +90,15 @@ def analyze(
         ),
         provenance=run.provenance(started, time.monotonic() - clock),
     )
+
+
+def matrices_of(outline: Outline, options: Options) -> list[Matrix]:
+    """The matrices that an analysis reads. Raises InvalidOption, or like select."""
+    chosen = select(outline, scope=options.scope, stack=options.stack, modules=options.modules)
+    if options.experts_per_layer is not None:
+        chosen = sample_experts(chosen, options.experts_per_layer)
+    _check_aspect(outline, options)
+    return chosen
 
 
 def _base(base: Source | None, hashes: Mapping[str, str]) -> Base | None:

@@ -3,6 +3,7 @@
     AnalyzerError
     ├── InvalidOption        an option, stack, module or device that does not exist
     ├── ModelNotFound        the model's name or path leads nowhere
+    │   ├── RevisionNotFound the repository has no such branch, tag or commit
     │   └── AccessDenied     the Hub keeps it from who asks: gated, private, or a bad token
     ├── HubUnavailable       the Hub cannot be reached, or asks to wait for too long
     ├── BadModel             the model's files cannot be used as they are
@@ -28,6 +29,10 @@ class InvalidOption(AnalyzerError):
 
 class ModelNotFound(AnalyzerError):
     """The model's name or path leads nowhere."""
+
+
+class RevisionNotFound(ModelNotFound):
+    """The repository has no such branch, tag or commit."""
 
 
 class AccessDenied(ModelNotFound):

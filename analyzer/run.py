@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from analyzer.buffer import Buffer
 from analyzer.errors import CorruptFile, InvalidOption
+from analyzer.lookup import Lookup, files_of
 from analyzer.options import Options
 from analyzer.outline import Matrix
 from analyzer.pipeline import Pipeline
 from analyzer.report import Provenance
 from analyzer.sampling import Sampling
 from analyzer.source import Source
-from analyzer.spectrum import NUMERICS_VERSION, Precision
+from analyzer.spectrum import NUMERICS_VERSION
 from analyzer.store import SpectrumKey, SpectrumStore, StoredSpectrum
 from analyzer.stream import Checked, Stream
-from analyzer.units import locations, units_of
+from analyzer.units import units_of
 from analyzer.version import tailora_version
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Run(Generic[Measured]):
         self._sampling = sampling or options.sampling
         self._measurer = measurer
         self._store = store
-        self._hashes = hashes
+        self._lookup = Lookup(source, options, store, hashes, self._sampling)
         self._solver: MatrixSolver | None = None
         self._unchecked: dict[str, _Unchecked[Measured]] = {}
         self._reused = 0
@@ -79,17 +80,16 @@ class Run(Generic[Measured]):
         """
         missing = []
         for matrix in matrices:
-            kept = self._kept(matrix)
+            kept = self._lookup.kept(matrix)
             if kept is None:
                 missing.append(matrix)
             else:
                 self._reused += 1
                 yield matrix, self._result(matrix, *kept)
-        whole = self._to_check(matrices, missing)
+        whole = self._lookup.to_check(matrices, missing)
         unread = []
         for matrix in missing:
-            serves = not (self._files(matrix) & whole or self._is_trusted(matrix))
-            found = self._kept(matrix, checked=False) if serves else None
+            found = self._lookup.provisional(matrix, whole)
             if found is None:
                 unread.append(matrix)
             else:
@@ -128,59 +128,6 @@ class Run(Generic[Measured]):
             seconds=round(seconds, 3),
         )
 
-    def _is_trusted(self, matrix: Matrix) -> bool:
-        """Whether what is read for a matrix needs no check any more."""
-        return all(self._source.file(file).trusted for file in self._files(matrix))
-
-    def _files(self, matrix: Matrix) -> set[str]:
-        return {location.file for location in locations(matrix).values()}
-
-    def _to_check(self, wanted: Sequence[Matrix], missing: Sequence[Matrix]) -> set[str]:
-        """The files to read whole: something in them is missing, and most of them is wanted.
-
-        What is wanted counts, not what is missing, so that a run goes on as it began.
-        """
-        sizes: dict[str, int] = {}
-        for matrix in wanted:
-            sizes[matrix.file] = sizes.get(matrix.file, 0) + matrix.bytes
-        if any(matrix.packing and matrix.packing.base for matrix in missing):
-            return set()
-        return {
-            file
-            for file in {file for matrix in missing for file in self._files(matrix)}
-            if not self._source.file(file).trusted
-            and self._options.reads_whole(sizes.get(file, 0) / self._source.file(file).size)
-        }
-
-    def _key(self, matrix: Matrix, precision: Precision) -> SpectrumKey:
-        others = sorted(self._hashes[file] for file in self._files(matrix) - {matrix.file})
-        return SpectrumKey(
-            file_sha256=self._hashes[matrix.file],
-            matrix=matrix.name,
-            view=matrix.view.model_dump_json(),
-            precision=precision,
-            solver=self._options.solver,
-            numerics=NUMERICS_VERSION,
-            sampling=self._sampling.name(matrix),
-            packing=matrix.packing.recipe if matrix.packing else None,
-            other_files=tuple(others),
-        )
-
-    def _kept(
-        self, matrix: Matrix, *, checked: bool = True
-    ) -> tuple[SpectrumKey, StoredSpectrum] | None:
-        """The stored spectrum; a float64 one serves where float32 was enough."""
-        wanted = self._options.solved_precision
-        accepted: list[Precision] = [wanted]
-        if self._options.precision == "auto" and wanted == "float32":
-            accepted.append("float64")
-        for precision in accepted:
-            key = self._key(matrix, precision)
-            stored = self._store.get(key) if checked else self._store.get_unchecked(key)
-            if stored is not None:
-                return key, stored
-        return None
-
     def _solve(
         self, unread: Sequence[Matrix], whole: Collection[str]
     ) -> Iterator[tuple[Matrix, Measured]]:
@@ -193,8 +140,8 @@ class Run(Generic[Measured]):
                 if isinstance(item, Checked):
                     self._checked(item.file)
                     continue
-                key = self._key(item.matrix, self._options.solved_precision)
-                trusted = self._is_trusted(item.matrix)
+                key = self._lookup.key(item.matrix)
+                trusted = self._lookup.is_trusted(item.matrix)
                 if item.by != "store":
                     self._store.put(key, item.stored, self._source.model, checked=trusted)
                 elif trusted:
@@ -223,7 +170,7 @@ class Run(Generic[Measured]):
         options = self._options
 
         def kept(matrix: Matrix, sha256: str) -> StoredSpectrum | None:
-            stored = self._store.get_unchecked(self._key(matrix, options.solved_precision))
+            stored = self._store.get_unchecked(self._lookup.key(matrix))
             return stored if stored is not None and stored.tensor_sha256 == sha256 else None
 
         return MatrixSolver(
@@ -238,7 +185,7 @@ class Run(Generic[Measured]):
     def _note(self, matrix: Matrix, key: SpectrumKey, stored: StoredSpectrum) -> Measured:
         """What is measured of a matrix whose files are not all checked yet; not kept."""
         found = self._measurer.measure(matrix, key, stored)
-        open_files = {file for file in self._files(matrix) if not self._source.file(file).trusted}
+        open_files = {file for file in files_of(matrix) if not self._source.file(file).trusted}
         self._unchecked[matrix.name] = _Unchecked(
             matrix, key, stored.tensor_sha256, found, open_files
         )

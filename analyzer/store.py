@@ -148,7 +148,7 @@ class FolderStore:
         """
         from safetensors.numpy import save
 
-        values = _narrowest(stored.spectrum.values)
+        values = narrowest(stored.spectrum.values)
         metadata = {
             "key": key.digest,
             "fields": json.dumps(asdict(key)),
@@ -199,7 +199,7 @@ class FolderStore:
 
         Two writes within the clock's grain leave the same mtime; git calls such entries racy.
         """
-        if time.time_ns() - identity[3] > _RACY_NS:
+        if not is_racy(identity):
             self._write(self._identity_path(identity), _seal(sha256))
 
     def entries(self) -> Iterator[Entry]:
@@ -276,6 +276,11 @@ class FolderStore:
             ) from error
 
 
+def is_racy(identity: FileIdentity) -> bool:
+    """Whether a file is so fresh that a second write could leave its identity as it is."""
+    return time.time_ns() - identity[3] <= _RACY_NS
+
+
 def _publish(draft: str, path: Path) -> None:
     """Give a finished draft its name; the first one stays."""
     try:
@@ -286,7 +291,7 @@ def _publish(draft: str, path: Path) -> None:
         Path(draft).replace(path)
 
 
-def _narrowest(values: np.ndarray) -> np.ndarray:
+def narrowest(values: np.ndarray) -> np.ndarray:
     """The values in four bytes each where that loses nothing, as after a float32 solver."""
     with np.errstate(over="ignore"):
         narrow = values.astype("<f4")

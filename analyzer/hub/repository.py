@@ -9,7 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from analyzer import strict_json
-from analyzer.errors import AccessDenied, AnalyzerError, CorruptFile, HubUnavailable, ModelNotFound
+from analyzer.errors import (
+    AccessDenied,
+    AnalyzerError,
+    CorruptFile,
+    HubUnavailable,
+    ModelNotFound,
+    RevisionNotFound,
+)
 from analyzer.hub.retry import Transient, persist
 from analyzer.hub.transport import Refused, Transport, joined
 
@@ -108,7 +115,9 @@ class Repository:
             )
             return AccessDenied(f"{name} is gated: accept its conditions at {web} {then}")
         if refused.code == "RevisionNotFound":
-            return ModelNotFound(f"{name} has no revision {self._revision}; see {web}/commits/main")
+            return RevisionNotFound(
+                f"{name} has no revision {self._revision}; see {web}/commits/main"
+            )
         if refused.code == "RepoNotFound" or (refused.status == 404 and not refused.code):
             return ModelNotFound(f"{name} is not at {web}, or it is private: {_private(token)}")
         if refused.status == 401 and token:

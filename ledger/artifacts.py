@@ -1,0 +1,89 @@
+"""Bytes by their sha256: in the database, or where they are large in a file of the data folder."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from sqlalchemy import Connection, select
+
+from ledger.clock import now
+from ledger.errors import DamagedArtifact
+from ledger.insert import insert_new
+from ledger.tables import artifacts
+
+MOST_IN_ONE_QUERY = 500
+
+
+class Artifacts:
+    """Keeps bytes once, and gives back exactly what was kept."""
+
+    def __init__(self, folder: Path, inline_bytes: int) -> None:
+        """Artifacts above `inline_bytes` become files in `folder`, which all processes share."""
+        self._folder = folder
+        self._inline = inline_bytes
+
+    def put(self, connection: Connection, content: bytes) -> str:
+        """Keep bytes; their sha256."""
+        digest = hashlib.sha256(content).hexdigest()
+        inline = len(content) <= self._inline
+        if not inline:
+            self._write(digest, content)
+        row = {
+            "sha256": digest,
+            "bytes": len(content),
+            "content": content if inline else None,
+            "created_at": now(),
+        }
+        insert_new(connection, artifacts, row)
+        return digest
+
+    def get(self, connection: Connection, digest: str) -> bytes:
+        """The bytes of that sha256. Raises DamagedArtifact where they are not there or wrong."""
+        found = self.get_all(connection, [digest])
+        if digest not in found:
+            raise DamagedArtifact(f"artifact {digest[:12]} is gone; run the job again")
+        return found[digest]
+
+    def get_all(self, connection: Connection, digests: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of those that are kept; damaged ones are left out."""
+        found: dict[str, bytes] = {}
+        for part in in_parts(digests):
+            rows = connection.execute(
+                select(artifacts.c.sha256, artifacts.c.content).where(artifacts.c.sha256.in_(part))
+            )
+            for digest, content in rows:
+                whole = self._read(digest) if content is None else bytes(content)
+                if hashlib.sha256(whole).hexdigest() == digest:
+                    found[digest] = whole
+        return found
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest[:2] / digest
+
+    def _read(self, digest: str) -> bytes:
+        try:
+            return self._path(digest).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _write(self, digest: str, content: bytes) -> None:
+        """Written aside and renamed, so that a reader never sees half of it."""
+        path = self._path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
+            try:
+                draft.write(content)
+                draft.flush()
+                os.fsync(draft.fileno())
+                Path(draft.name).replace(path)
+            finally:
+                Path(draft.name).unlink(missing_ok=True)
+
+
+def in_parts(digests: Iterable[str]) -> Iterator[list[str]]:
+    """Digests in lists that one query can name."""
+    ordered = sorted(set(digests))
+    for first in range(0, len(ordered), MOST_IN_ONE_QUERY):
+        yield ordered[first : first + MOST_IN_ONE_QUERY]

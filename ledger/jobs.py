@@ -1,0 +1,192 @@
+"""Jobs: submit, look up, list, cancel, retry, delete; always an owner's own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+
+from ledger.clock import now
+from ledger.errors import Conflict, NotFound
+from ledger.events import record
+from ledger.ids import new_id
+from ledger.settle import release_units, settle_job
+from ledger.states import ENDED, LIVE
+from ledger.tables import jobs, links, units
+
+PREFIXES = {"plan": "pln", "analysis": "ana", "outline": "out"}
+Job = RowMapping
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a job is asked to be."""
+
+    kind: str
+    owner: str
+    request: Mapping[str, Any]
+    model: str
+    revision: str | None
+    outline_key: str
+    labels: Mapping[str, str]
+    content_key: str | None = None
+    analysis_id: str | None = None
+    parent_id: str | None = None
+    phase: str = "outline"
+
+
+def create(connection: Connection, new: NewJob) -> str:
+    """Write a queued job with its first event; its id."""
+    job_id = new_id(PREFIXES[new.kind])
+    connection.execute(
+        insert(jobs).values(
+            id=job_id,
+            kind=new.kind,
+            owner=new.owner,
+            state="queued",
+            phase=new.phase,
+            request=dict(new.request),
+            labels=dict(new.labels),
+            model=new.model,
+            revision=new.revision,
+            outline_key=new.outline_key,
+            content_key=new.content_key,
+            analysis_id=new.analysis_id,
+            parent_id=new.parent_id,
+            created_at=now(),
+        )
+    )
+    record(connection, job_id, "queued", f"{new.kind} of {new.model} was accepted")
+    return job_id
+
+
+def get(connection: Connection, owner: str, kind: str, job_id: str) -> Job:
+    """An owner's job. Raises NotFound."""
+    row = (
+        connection.execute(
+            select(jobs).where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.kind == kind)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise NotFound(f"there is no {kind} {job_id[:60]} of yours; list them, or submit it again")
+    return row
+
+
+def by_id(connection: Connection, job_id: str) -> Job | None:
+    """A job, whoever's it is; for workers."""
+    return connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs of an owner to list; `before` is the id that the last page ended with."""
+
+    kind: str
+    status: str | None = None
+    model: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    before: str | None = None
+    limit: int = 20
+
+
+def list_jobs(connection: Connection, owner: str, wanted: Filter) -> list[Job]:
+    """The owner's jobs, newest first; one more than the limit where there are more."""
+    query = select(jobs).where(jobs.c.owner == owner, jobs.c.kind == wanted.kind)
+    for column, value in ((jobs.c.state, wanted.status), (jobs.c.model, wanted.model)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.created_after is not None:
+        query = query.where(jobs.c.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        query = query.where(jobs.c.created_at < wanted.created_before)
+    if wanted.before is not None:
+        query = query.where(jobs.c.id < wanted.before)
+    found = connection.execute(query.order_by(jobs.c.id.desc()).limit(wanted.limit + 1))
+    return list(found.mappings())
+
+
+def cancel(connection: Connection, owner: str, kind: str, job_id: str) -> bool:
+    """Ask a job to stop: waiting units go at once, running ones within a heartbeat.
+
+    False where it has ended already. Raises NotFound.
+    """
+    get(connection, owner, kind, job_id)
+    for child in _children(connection, job_id):
+        _stop(connection, child)
+    return _stop(connection, job_id)
+
+
+def _stop(connection: Connection, job_id: str) -> bool:
+    asked = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(LIVE))
+        .values(state="cancelling", phase=None)
+    )
+    if asked.rowcount == 0:
+        return False
+    record(connection, job_id, "cancelling", "cancel was asked for")
+    release_units(connection, job_id)
+    settle_job(connection, job_id)
+    return True
+
+
+def _children(connection: Connection, job_id: str) -> list[str]:
+    return list(connection.scalars(select(jobs.c.id).where(jobs.c.parent_id == job_id)))
+
+
+def reopen(connection: Connection, job_id: str, phase: str) -> None:
+    """Queue an ended job again: its attempts start anew, what was measured is kept.
+
+    Raises Conflict unless it failed or was cancelled.
+    """
+    found = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(("failed", "cancelled")))
+        .values(
+            state="queued",
+            phase=phase,
+            error=None,
+            attempt=jobs.c.attempt + 1,
+            assemblies=0,
+            assemble_until=None,
+            started_at=None,
+            finished_at=None,
+        )
+    )
+    if found.rowcount == 0:
+        raise Conflict(f"{job_id} has not failed and was not cancelled; only such a job is retried")
+    connection.execute(delete(links).where(links.c.job_id == job_id))
+    record(connection, job_id, "queued", "retry was asked for")
+
+
+def remove(connection: Connection, owner: str, kind: str, job_id: str) -> None:
+    """Delete an ended job with its events and result; spectra are kept.
+
+    Raises NotFound, or Conflict where it runs or a plan still needs it.
+    """
+    job = get(connection, owner, kind, job_id)
+    family = [job_id, *_children(connection, job_id)]
+    if job["state"] not in ENDED:
+        raise Conflict(f"{job_id} is {job['state']}; cancel it first")
+    user = connection.scalar(
+        select(jobs.c.id)
+        .where(jobs.c.analysis_id.in_(family), jobs.c.id.not_in(family), jobs.c.state.not_in(ENDED))
+        .limit(1)
+    )
+    if user is not None:
+        raise Conflict(f"{job_id} is needed by {user}, which has not ended; cancel that first")
+    connection.execute(delete(jobs).where(jobs.c.id.in_(family), jobs.c.state.in_(ENDED)))
+
+
+def counted(connection: Connection, job_ids: list[str]) -> dict[str, tuple[int, int]]:
+    """Spectra done and wanted over the units of each job."""
+    rows = connection.execute(
+        select(links.c.job_id, func.sum(units.c.done), func.sum(units.c.size))
+        .join(units, units.c.id == links.c.unit_id)
+        .where(links.c.job_id.in_(job_ids), units.c.kind == "matrices")
+        .group_by(links.c.job_id)
+    )
+    return {job_id: (int(done), int(size)) for job_id, done, size in rows}

@@ -1,0 +1,54 @@
+"""What pinned models hold, kept so that no header is read twice."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from analyzer.outline import Outline
+from ledger.artifacts import Artifacts
+from ledger.clock import now
+from ledger.insert import insert_new
+from ledger.tables import outlines
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A weight file: its size, its sha256, and whether all that is read of it belongs to that."""
+
+    size: int
+    sha256: str
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """The outline of a pinned model, with its files and the warnings of opening it."""
+
+    outline: Outline
+    files: dict[str, KnownFile]
+    warnings: tuple[str, ...] = ()
+
+
+def put_outline(connection: Connection, artifacts: Artifacts, key: str, model: KnownModel) -> None:
+    """Keep an outline; the first one stays."""
+    files = {name: [file.size, file.sha256, file.trusted] for name, file in model.files.items()}
+    row = {
+        "key": key,
+        "artifact": artifacts.put(connection, model.outline.model_dump_json().encode()),
+        "files": {"files": files, "warnings": list(model.warnings)},
+        "created_at": now(),
+    }
+    insert_new(connection, outlines, row)
+
+
+def get_outline(connection: Connection, artifacts: Artifacts, key: str) -> KnownModel | None:
+    """The outline of that key; None where nobody has read it yet, or another version did."""
+    row = connection.execute(select(outlines).where(outlines.c.key == key)).one_or_none()
+    if row is None:
+        return None
+    content = artifacts.get(connection, row.artifact)
+    return KnownModel(
+        Outline.model_validate_json(content),
+        {name: KnownFile(*fields) for name, fields in row.files["files"].items()},
+        tuple(row.files["warnings"]),
+    )

@@ -1,0 +1,84 @@
+"""Which units to send next: fair over owners, never far ahead of free slots."""
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from ledger.clock import now
+from ledger.presence import live_slots
+from ledger.states import LIVE
+from ledger.tables import jobs, links, units
+
+AHEAD = 2
+"""Units sent or running for each slot."""
+
+
+def take_next(connection: Connection, queue: str, *, presence: float) -> list[tuple[str, float]]:
+    """Move units from queued to sent: their ids, each with the seconds that it may take."""
+    busy = connection.scalar(
+        select(func.count()).select_from(units).where(units.c.state.in_(("sent", "leased")))
+    )
+    room = AHEAD * live_slots(connection, queue, presence=presence) - (busy or 0)
+    if room <= 0:
+        return []
+    taken = []
+    for unit_id in _next(connection, room):
+        seconds = connection.scalar(
+            update(units)
+            .where(units.c.id == unit_id, units.c.state == "queued")
+            .values(state="sent", sent_at=now())
+            .returning(units.c.seconds)
+        )
+        if seconds is not None:
+            taken.append((unit_id, seconds))
+    return taken
+
+
+def _next(connection: Connection, room: int) -> list[str]:
+    """The first unit of every owner, then the second of each, and so on; running ones count."""
+    running = (
+        select(jobs.c.owner, func.count(units.c.id.distinct()).label("running"))
+        .select_from(units.join(links).join(jobs))
+        .where(units.c.state.in_(("sent", "leased")), jobs.c.state.in_(LIVE))
+        .group_by(jobs.c.owner)
+        .subquery()
+    )
+    turn = func.row_number().over(
+        partition_by=jobs.c.owner,
+        order_by=(units.c.rank, jobs.c.created_at, units.c.cost.desc(), units.c.id),
+    )
+    waiting = (
+        select(
+            units.c.id,
+            units.c.rank,
+            (turn + func.coalesce(running.c.running, 0)).label("turn"),
+        )
+        .select_from(
+            units.join(links).join(jobs).outerjoin(running, running.c.owner == jobs.c.owner)
+        )
+        .where(
+            units.c.state == "queued",
+            jobs.c.state.in_(LIVE),
+            or_(units.c.not_before.is_(None), units.c.not_before <= now()),
+        )
+        .subquery()
+    )
+    first = (
+        select(waiting.c.id)
+        .group_by(waiting.c.id)
+        .order_by(func.min(waiting.c.turn), func.min(waiting.c.rank), waiting.c.id)
+        .limit(room)
+    )
+    return list(connection.scalars(first))
+
+
+def unsend(connection: Connection, unit_ids: list[str]) -> None:
+    """Take back what could not be sent."""
+    connection.execute(
+        update(units)
+        .where(units.c.id.in_(unit_ids), units.c.state == "sent")
+        .values(state="queued")
+    )
+
+
+def unsend_all(connection: Connection) -> None:
+    """Take back every message, where none of them is left."""
+    connection.execute(update(units).where(units.c.state == "sent").values(state="queued"))

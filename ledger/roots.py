@@ -1,0 +1,75 @@
+"""Which local models may be read: below allowed folders, links resolved, regular files only."""
+
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from analyzer.checkpoint import CONFIG, INDEX
+from analyzer.errors import ModelNotFound
+from analyzer.text import shown
+from ledger.errors import PathNotAllowed
+
+SMALL = (CONFIG, INDEX)
+
+
+def allowed(model: str, roots: Sequence[Path]) -> Path:
+    """The resolved path of a local model. Raises PathNotAllowed or ModelNotFound.
+
+    Whatever of it would be read is judged by where its links lead; a path outside is never looked
+    at, so that an answer tells nothing of what lies there.
+    """
+    if not roots:
+        raise PathNotAllowed(
+            f"{shown(model)} is a local path, and this service reads none; name a model on the "
+            "Hub, or have the operator start it with `--models DIR`"
+        )
+    path = _inside(Path(model).expanduser(), roots, model)
+    if path.is_dir():
+        for file in _read_of(path):
+            _regular(_inside(file, roots, model), model)
+    else:
+        _regular(path, model)
+    return path
+
+
+def identity(path: Path) -> list[tuple[str, int, int, int, int]]:
+    """Name, device, inode, size and mtime of every file that a local model consists of."""
+    files = list(_read_of(path)) if path.is_dir() else [path]
+    found = []
+    for file in sorted(files):
+        seen = file.stat()
+        found.append((file.name, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    return found
+
+
+def _read_of(folder: Path) -> Iterator[Path]:
+    """What of a folder is read: safetensors files and the small files beside them."""
+    for entry in folder.iterdir():
+        if (
+            entry.name.endswith(".safetensors")
+            or entry.name in SMALL
+            or entry.name == "adapter_config.json"
+        ):
+            yield entry
+
+
+def _inside(path: Path, roots: Sequence[Path], model: str) -> Path:
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise PathNotAllowed(f"{shown(model)} leads nowhere; name a folder of a model") from error
+    if not any(resolved.is_relative_to(root) for root in roots):
+        raise PathNotAllowed(
+            f"{shown(model)} leads outside the folders that this service may read; move the model "
+            "below one of them"
+        )
+    if not resolved.exists():
+        raise ModelNotFound(f"{shown(model)} does not exist; name a folder of a model")
+    return resolved
+
+
+def _regular(path: Path, model: str) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PathNotAllowed(
+            f"{shown(path.name)} of {shown(model)} is no regular file; replace it by one"
+        )

@@ -1,0 +1,165 @@
+"""Units of work: every change is one UPDATE that restates its condition, fenced by the attempt."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
+
+from ledger.clock import now
+from ledger.states import LIVE, OPEN
+from ledger.tables import jobs, links, targets, units
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A unit that is this worker's as long as its lease runs."""
+
+    unit_id: str
+    attempt: int
+    kind: str
+    payload: dict[str, Any]
+    seconds: float
+    """Until its deadline."""
+
+
+def wanted() -> ColumnElement[bool]:
+    """Whether a live job waits for the unit."""
+    return exists(
+        select(1)
+        .select_from(links.join(jobs, jobs.c.id == links.c.job_id))
+        .where(links.c.unit_id == units.c.id, jobs.c.state.in_(LIVE))
+    )
+
+
+def claim(
+    connection: Connection, unit_id: str, worker: str, *, lease: float, attempts: int
+) -> Claim | None:
+    """Take a unit; None where it is another's, done, unwanted, or was started too often."""
+    free = or_(
+        units.c.state.in_(("queued", "sent")),
+        and_(units.c.state == "leased", units.c.lease_until < now()),
+    )
+    row = connection.execute(
+        update(units)
+        .where(units.c.id == unit_id, free, units.c.stalls < attempts, wanted())
+        .values(
+            state="leased",
+            attempt=units.c.attempt + 1,
+            stalls=units.c.stalls + 1,
+            done=0,
+            worker=worker,
+            lease_until=now() + lease,
+            deadline_at=now() + units.c.seconds,
+        )
+        .returning(units.c.attempt, units.c.kind, units.c.payload, units.c.seconds)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Claim(unit_id, row.attempt, row.kind, row.payload, row.seconds)
+
+
+def _mine(held: Claim) -> ColumnElement[bool]:
+    return and_(
+        units.c.id == held.unit_id, units.c.attempt == held.attempt, units.c.state == "leased"
+    )
+
+
+def heartbeat(connection: Connection, held: Claim, *, lease: float) -> bool:
+    """Extend the lease; False where the unit is no longer this worker's, or nobody wants it."""
+    found = connection.execute(
+        update(units)
+        .where(_mine(held), wanted(), units.c.deadline_at > now())
+        .values(lease_until=now() + lease)
+    )
+    return found.rowcount == 1
+
+
+def progress(connection: Connection, held: Claim, *, lease: float) -> bool:
+    """One more spectrum is kept, so earlier starts do not count any more; False like heartbeat."""
+    found = connection.execute(
+        update(units)
+        .where(_mine(held), wanted(), units.c.deadline_at > now())
+        .values(done=units.c.done + 1, stalls=1, lease_until=now() + lease)
+    )
+    return found.rowcount == 1
+
+
+def finish(connection: Connection, held: Claim, report: dict[str, Any]) -> bool:
+    """The unit is done; False where it is no longer this worker's."""
+    return _end(connection, _mine(held), "done", report=report)
+
+
+def fail(connection: Connection, held: Claim, error: dict[str, Any]) -> bool:
+    """The unit cannot be done; False where it is no longer this worker's."""
+    return _end(connection, _mine(held), "failed", error=error)
+
+
+def drop(connection: Connection, held: Claim) -> bool:
+    """Nobody wants the unit any more; False where it is wanted, or no longer this worker's."""
+    return _end(connection, and_(_mine(held), ~wanted()), "cancelled")
+
+
+def give_back(connection: Connection, held: Claim, *, seconds: float = 0.0) -> bool:
+    """Put a unit back for others, in `seconds`; the start does not count."""
+    found = connection.execute(
+        update(units)
+        .where(_mine(held))
+        .values(state="queued", stalls=units.c.stalls - 1, not_before=now() + seconds)
+    )
+    return found.rowcount == 1
+
+
+def give_back_all(connection: Connection, worker: str) -> int:
+    """Put back whatever a worker that stops still holds; how many."""
+    found = connection.execute(
+        update(units)
+        .where(units.c.worker == worker, units.c.state == "leased")
+        .values(state="queued", stalls=units.c.stalls - 1)
+    )
+    return found.rowcount
+
+
+def expire_all(connection: Connection, worker: str | None = None) -> int:
+    """End the leases of a worker that is known to be dead, or of all; how many. Starts count."""
+    whose = units.c.worker == worker if worker is not None else units.c.id.is_not(None)
+    found = connection.execute(
+        update(units).where(whose, units.c.state == "leased").values(lease_until=0.0)
+    )
+    return found.rowcount
+
+
+def _end(
+    connection: Connection,
+    condition: ColumnElement[bool],
+    state: str,
+    **values: dict[str, Any],
+) -> bool:
+    ended = connection.scalars(
+        update(units)
+        .where(condition)
+        .values(state=state, key=None, finished_at=now(), **values)
+        .returning(units.c.id)
+    ).all()
+    for unit_id in ended:
+        connection.execute(delete(targets).where(targets.c.unit_id == unit_id))
+    return bool(ended)
+
+
+def end_all(
+    connection: Connection,
+    condition: ColumnElement[bool],
+    state: str,
+    error: dict[str, Any] | None = None,
+) -> list[str]:
+    """End every open unit that fits, such as those that nobody wants; their ids."""
+    ended = list(
+        connection.scalars(
+            update(units)
+            .where(units.c.state.in_(OPEN), condition)
+            .values(state=state, key=None, finished_at=now(), error=error)
+            .returning(units.c.id)
+        )
+    )
+    for unit_id in ended:
+        connection.execute(delete(targets).where(targets.c.unit_id == unit_id))
+    return ended

@@ -1,0 +1,1 @@
+"""Celery workers: take a unit from the ledger, run the libraries, write what came out."""

@@ -1,0 +1,44 @@
+"""The dispatcher: the only one that publishes, so that no broker can slow a submission."""
+
+import structlog
+from celery import Celery
+
+from ledger.access import Ledger
+from ledger.queue import take_next, unsend
+from worker.app import QUEUE, TASK
+from worker.loops import Loop
+
+HARD_LIMIT_MARGIN = 30.0
+"""Seconds after a unit's deadline at which its process is killed."""
+
+log = structlog.get_logger()
+
+
+def dispatch(ledger: Ledger, app: Celery) -> bool:
+    """Send what there is room for; whether there was something.
+
+    Raises DatabaseUnavailable, or kombu's OperationalError where the broker is away: what was not
+    sent is queued again.
+    """
+    with ledger.database.write() as connection:
+        taken = take_next(connection, QUEUE, presence=ledger.settings.presence)
+    for number, (unit_id, seconds) in enumerate(taken):
+        try:
+            app.send_task(
+                TASK,
+                args=[unit_id],
+                queue=QUEUE,
+                time_limit=seconds + HARD_LIMIT_MARGIN,
+                retry=False,
+            )
+        except Exception:
+            with ledger.database.write() as connection:
+                unsend(connection, [unit_id for unit_id, _ in taken[number:]])
+            raise
+        log.debug("unit_sent", unit=unit_id)
+    return bool(taken)
+
+
+def dispatcher(ledger: Ledger, app: Celery) -> Loop:
+    """The dispatcher's loop."""
+    return Loop("dispatcher", ledger.settings.dispatch, lambda: dispatch(ledger, app))

@@ -1,0 +1,53 @@
+"""The passes of an analysis over a model: its own, and those that question a plan."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from analyzer.analyze import matrices_of
+from analyzer.lookup import Lookup
+from analyzer.options import Options
+from analyzer.outline import Matrix, Outline
+from analyzer.sampling import Halves, Sampling
+from analyzer.selection import select
+from analyzer.source import Source
+from analyzer.store import SpectrumStore
+from worker.requests import AnalysisWords
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Matrices measured in one way."""
+
+    options: Options
+    matrices: tuple[Matrix, ...]
+    halves: Halves | None = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """What of each weight is solved."""
+        if self.halves is None:
+            return self.options.sampling
+        return Sampling(self.halves, self.options.rounded)
+
+    def lookup(self, source: Source, store: SpectrumStore, hashes: Mapping[str, str]) -> Lookup:
+        """What the store has of it."""
+        return Lookup(source, self.options, store, hashes, self.sampling)
+
+
+def passes_of(words: AnalysisWords, outline: Outline) -> list[Pass]:
+    """What an analysis has to measure. Raises AnalyzerError."""
+    options, questions = words.options(), words.questions()
+    found = [Pass(options, tuple(matrices_of(outline, options)))]
+    if "resampling" in questions.kinds and options.aspect != "subsample":
+        adaptable = select(outline, scope="adaptable", stack=options.stack, modules=options.modules)
+        found.append(Pass(options, tuple(adaptable), questions.halves))
+    if "bf16" in questions.kinds:
+        rounded = replace(options, rounded=True)
+        found.append(Pass(rounded, tuple(matrices_of(outline, rounded))))
+    return found
+
+
+def content_key(outline_key: str, words: AnalysisWords) -> str:
+    """What stands for the numbers of an analysis: the same for every owner."""
+    return hashlib.sha256(f"{outline_key} {words.model_dump_json()}".encode()).hexdigest()

@@ -1,0 +1,161 @@
+"""What is asked of the service, in the words of the command line."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from allocator.evidence import Questions
+from allocator.options import PlanOptions
+from allocator.plan import BudgetKind
+from analyzer.aspect import Aspect
+from analyzer.options import Options
+from analyzer.outline import Scope
+from analyzer.report import Weighting
+from analyzer.sampling import Windows
+from analyzer.spectrum import Solver
+
+Name = Annotated[str, StringConstraints(max_length=200)]
+Names = Annotated[Name | Annotated[list[Name], Field(max_length=200)] | None, Field()]
+MODEL = "Hub id (org/name), or a path below a folder that the operator allowed"
+
+
+class Request(BaseModel):
+    """Base of request bodies: no unknown words, no words of the wrong type, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class ModelWords(Request):
+    """Which model."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=400)] = Field(
+        description=MODEL, examples=["Qwen/Qwen3-8B"]
+    )
+    revision: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="branch, tag or commit; null: main"
+    )
+
+    @model_validator(mode="after")
+    def _one_revision(self) -> "ModelWords":
+        if self.revision is not None and "@" in self.model:
+            raise ValueError("model names a revision after @ already; leave one of the two out")
+        return self
+
+
+class MeasuringWords(Request):
+    """How to measure; the words of `tailora analyze`."""
+
+    estimator: Name = "hill"
+    aspect: Aspect = "none"
+    sample_rows: int = 2000
+    sample_ratio: float = 1.0
+    sample_starts: int = 15
+    weighting: Weighting = "equal"
+    precision: Name = "auto"
+    solver: Solver = "gram"
+    ranged: bool | None = Field(None, description="true: read only what is needed, unchecked")
+    modules: Names = None
+    stack: Name | None = None
+
+
+class AnalysisWords(MeasuringWords):
+    """What an analysis job keeps: everything that shapes its numbers."""
+
+    scope: Scope = "blocks"
+    experts_per_layer: int | None = None
+    rounded: bool = Field(False, description="from weights rounded to bfloat16")
+    stability: Names = None
+    draws: int = 200
+    seed: int = 0
+
+    def options(self, *, device: str = "cpu", memory: int = 2_000_000_000) -> Options:
+        """The options of the analysis. Raises InvalidOption."""
+        return Options(
+            estimator=self.estimator,
+            aspect=self.aspect,
+            weighting=self.weighting,
+            precision=self.precision,
+            solver=self.solver,
+            device=device,
+            scope=self.scope,
+            stack=self.stack,
+            modules=self.modules,
+            memory=memory,
+            ranged=self.ranged,
+            experts_per_layer=self.experts_per_layer,
+            windows=Windows(
+                rows=self.sample_rows, ratio=self.sample_ratio, starts=self.sample_starts
+            ),
+            rounded=self.rounded,
+        )
+
+    def questions(self) -> Questions:
+        """What the plan is questioned with. Raises InvalidRequest."""
+        return Questions(self.stability or "estimators", self.draws, self.seed)
+
+
+class PlanWords(MeasuringWords):
+    """What a plan job keeps; the words of `tailora plan`."""
+
+    expert_budget: float | None = Field(
+        None, description="how many; see budget_kind. Left out by methods that bring their own"
+    )
+    budget_kind: BudgetKind = "experts"
+    method: Name = "alphalora"
+    parameters: dict[Name, Any] = Field(
+        {}, description="the method's own, such as beta; see GET /v1/methods", max_length=20
+    )
+    beta: float | None = Field(None, description="the same as parameters.beta")
+    shape: Name | None = Field(None, description="the same as parameters.shape")
+    counts: list[int] | None = Field(None, description="the same as parameters.counts")
+    rounding: Literal["largest_remainder", "webster"] = "largest_remainder"
+    min_experts: int = 1
+    max_experts: int | None = None
+    per_module: bool = False
+    rank: int = 8
+    lora_alpha: float = 16.0
+    top_k: int = 2
+    stability: Names = Field(None, description="estimators, nominal, resampling, bf16, or all")
+    draws: int = 200
+    seed: int = 0
+
+    def plan_options(self) -> PlanOptions:
+        """The options of the plan. Raises InvalidRequest or InvalidOption."""
+        own = {"beta": self.beta, "shape": self.shape, "counts": self.counts}
+        return PlanOptions(
+            budget=_whole(self.expert_budget),
+            budget_kind=self.budget_kind,
+            method=self.method,
+            parameters={
+                **self.parameters,
+                **{name: value for name, value in own.items() if value is not None},
+            },
+            estimator=self.estimator,
+            aspect=self.aspect,
+            weighting=self.weighting,
+            rounding=self.rounding,
+            min_experts=self.min_experts,
+            max_experts=self.max_experts,
+            top_k=self.top_k,
+            rank=self.rank,
+            lora_alpha=self.lora_alpha,
+            modules=self.modules,
+            per_module=self.per_module,
+            stack=self.stack,
+        )
+
+    def analysis(self) -> AnalysisWords:
+        """The analysis that the plan is made from."""
+        words = {name: getattr(self, name) for name in MeasuringWords.model_fields}
+        return AnalysisWords(
+            **words,
+            scope="adaptable",
+            stability=self.stability,
+            draws=self.draws,
+            seed=self.seed,
+        )
+
+
+def _whole(budget: float | None) -> float | None:
+    """A whole budget as int, so that documents say 160 and not 160.0."""
+    return int(budget) if budget is not None and float(budget).is_integer() else budget

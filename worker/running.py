@@ -1,0 +1,86 @@
+"""Run one unit: claim it, do it under a lease, and end it; whatever happens is a row."""
+
+import structlog
+
+from ledger import units
+from ledger.access import Ledger
+from ledger.errors import DatabaseUnavailable
+from ledger.patience import patient
+from ledger.settle import fail_job, linked_jobs, settle_unit, started
+from ledger.states import LIVE
+from ledger.units import Claim
+from worker.assembling import assemble_all
+from worker.bodies import BODIES, Outcome
+from worker.codes import error_of
+from worker.errors import Stopped
+from worker.lease import Lease
+
+log = structlog.get_logger()
+
+PATIENCE = 45.0
+"""Seconds that a worker waits for a database that is away."""
+
+
+def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
+    """Do a unit if it is free. Raises DatabaseUnavailable where the ledger stays away."""
+    held = patient(PATIENCE)(_claim, ledger, unit_id, worker)
+    if held is None:
+        log.info("unit_not_taken", unit=unit_id)
+        return
+    structlog.contextvars.bind_contextvars(unit=unit_id, attempt=held.attempt)
+    try:
+        with Lease(ledger, held) as lease:
+            outcome = BODIES[held.kind](ledger, held, lease, device)
+    except Stopped:
+        patient(PATIENCE)(_drop, ledger, held)
+    except DatabaseUnavailable:
+        raise  # the lease runs out, and the reaper puts the unit back
+    except Exception as error:
+        log.exception("unit_failed", kind=held.kind)
+        patient(PATIENCE)(_fail, ledger, held, error)
+    else:
+        ready = patient(PATIENCE)(_finish, ledger, held, outcome)
+        assemble_all(ledger, ready)
+    finally:
+        structlog.contextvars.unbind_contextvars("unit", "attempt", "jobs")
+
+
+def _claim(ledger: Ledger, unit_id: str, worker: str) -> Claim | None:
+    settings = ledger.settings
+    with ledger.database.write() as connection:
+        held = units.claim(
+            connection, unit_id, worker, lease=settings.lease, attempts=settings.attempts
+        )
+        if held is not None:
+            live = started(connection, unit_id)
+            structlog.contextvars.bind_contextvars(jobs=live)
+    return held
+
+
+def _finish(ledger: Ledger, held: Claim, outcome: Outcome) -> list[str]:
+    with ledger.database.write() as connection:
+        if not units.finish(connection, held, outcome.report):
+            log.warning("late_finish_discarded")
+            return []
+        if outcome.then is not None:
+            outcome.then(connection)
+        return settle_unit(connection, held.unit_id)
+
+
+def _fail(ledger: Ledger, held: Claim, error: Exception) -> None:
+    """End a unit that cannot be done; its jobs fail at once, since no other unit can help."""
+    found = error_of(error)
+    with ledger.database.write() as connection:
+        waiting = linked_jobs(connection, held.unit_id, LIVE)
+        if not units.fail(connection, held, found):
+            log.warning("late_failure_discarded")
+            return
+        for job_id in waiting:
+            fail_job(connection, job_id, found)
+        settle_unit(connection, held.unit_id)
+
+
+def _drop(ledger: Ledger, held: Claim) -> None:
+    with ledger.database.write() as connection:
+        if units.drop(connection, held):
+            settle_unit(connection, held.unit_id)

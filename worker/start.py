@@ -1,0 +1,129 @@
+"""Start a worker: Celery's main process, with its presence, a reaper, and an orderly end."""
+
+import os
+import platform
+import signal
+import sys
+import threading
+from types import FrameType
+
+import psutil
+import structlog
+from celery.signals import worker_ready
+
+from analyzer.version import tailora_version
+from ledger import presence, units
+from ledger.access import Ledger
+from ledger.errors import DatabaseUnavailable
+from ledger.ids import new_id
+from ledger.logs import configure_logs
+from ledger.migrate import check
+from ledger.patience import patient
+from ledger.settings import Settings
+from worker.app import QUEUE
+from worker.devices import devices
+from worker.loops import Loop
+from worker.reaper import reaper
+from worker.tasks import DEVICES
+
+LEAVING_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+class Presence:
+    """A worker in the ledger's eyes, from the moment it can take work until it leaves."""
+
+    def __init__(self, ledger: Ledger, worker: presence.Worker) -> None:
+        """Say nothing yet."""
+        self._ledger = ledger
+        self._worker = worker
+        self._loops = [
+            Loop("presence", ledger.settings.presence, self._report),
+            reaper(ledger),
+        ]
+
+    def begin(self, **_: object) -> None:
+        """The pool is up: report, and let signals end the worker in order."""
+        self._report()
+        for loop in self._loops:
+            loop.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_end)
+        log.info("worker_ready", worker=self._worker.id, devices=self._worker.devices)
+
+    def end(self) -> None:
+        """Give back what is held, say goodbye, and end the process with its pool."""
+        for loop in self._loops:
+            loop.stop()
+        try:
+            given = patient(LEAVING_SECONDS)(self._leave)
+            log.info("worker_left", worker=self._worker.id, given_back=given)
+        except DatabaseUnavailable:
+            log.warning("worker_left_unseen", worker=self._worker.id)
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        sys.stderr.flush()
+        os._exit(0)
+
+    def _leave(self) -> int:
+        with self._ledger.database.write() as connection:
+            presence.leave(connection, self._worker.id)
+            return units.give_back_all(connection, self._worker.id)
+
+    def _report(self) -> bool:
+        with self._ledger.database.write() as connection:
+            presence.still_here(connection, self._worker)
+        return False
+
+    def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
+        """Not in the handler itself: it may have interrupted someone who holds a lock."""
+        threading.Thread(target=self.end, name="leaving").start()
+
+
+def run_worker(settings: Settings, *, name: str | None = None, follow: bool = False) -> None:
+    """Run a worker until it is asked to end; `follow`: also when standard input ends.
+
+    Raises WrongVersion, DatabaseUnavailable or WorkerMissing.
+    """
+    configure_logs(settings)
+    ledger = Ledger(settings, patience=LEAVING_SECONDS)
+    check(ledger.database)
+    offered = devices(settings.analyze_devices)
+    os.environ[DEVICES] = ",".join(offered)
+    if settings.threads:
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[variable] = str(settings.threads)
+    worker = presence.Worker(
+        id=name or new_id("wrk"),
+        host=platform.node(),
+        queue=QUEUE,
+        devices=",".join(offered),
+        slots=len(offered),
+        version=tailora_version(),
+    )
+    there = Presence(ledger, worker)
+    worker_ready.connect(there.begin, weak=False)
+    if follow:
+        threading.Thread(target=_follow, args=(there,), name="follow", daemon=True).start()
+    from worker.celery import app
+
+    app.worker_main(
+        [
+            "worker",
+            f"--hostname={worker.id}",
+            f"--concurrency={len(offered)}",
+            f"--queues={QUEUE}",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            "--loglevel=WARNING",
+        ]
+    )
+
+
+def _follow(there: Presence) -> None:
+    """Wait for the end of the one who started us, which closes our standard input."""
+    while sys.stdin.buffer.read(1):
+        pass
+    there.end()

@@ -1,0 +1,171 @@
+"""Accept a request: job, units, events and idempotency key in one transaction, or nothing."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Connection
+
+from allocator.methods import method_named
+from ledger import idempotency
+from ledger.access import Ledger
+from ledger.errors import Conflict
+from ledger.idempotency import Replay
+from ledger.jobs import Job, NewJob, create, get, reopen
+from ledger.results import measured_before
+from ledger.tables import jobs
+from worker.assembling import assemble_all
+from worker.passes import content_key
+from worker.requests import AnalysisWords, PlanWords, Request
+from worker.sources import Place
+from worker.steps import begin
+
+__all__ = ["Key", "Submission", "Submitted", "resume", "submit"]
+
+ACCEPTED, CREATED, FOUND = 202, 201, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key, and what stands for the request that it came with."""
+
+    text: str
+    body_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Who asks for what, of which pinned model."""
+
+    kind: str
+    owner: str
+    place: Place
+    words: Request
+    labels: Mapping[str, str] = field(default_factory=dict)
+    key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job, the status to answer with, and whether it was there before."""
+
+    job_id: str
+    status: int
+    replayed: bool = False
+
+
+def submit(ledger: Ledger, asked: Submission) -> Submitted:
+    """Accept a request; one whose spectra are all kept is done at once.
+
+    Raises KeyReused, DatabaseUnavailable.
+    """
+    ready: list[str] = []
+    with ledger.database.write() as connection:
+        if asked.key is not None:
+            before = idempotency.recall(
+                connection, asked.owner, asked.key.text, asked.key.body_hash
+            )
+            if before is not None:
+                return Submitted(before.job_id, before.status, replayed=True)
+        job_id = _create(connection, ledger, asked, ready)
+        status = CREATED if ready else ACCEPTED
+        if asked.key is not None and not idempotency.remember(
+            connection, asked.owner, asked.key.text, asked.key.body_hash, Replay(job_id, status)
+        ):
+            raise Conflict("a request with this Idempotency-Key is being accepted; send it again")
+    assemble_all(ledger, ready)
+    return Submitted(job_id, status)
+
+
+def _create(connection: Connection, ledger: Ledger, asked: Submission, ready: list[str]) -> str:
+    """The job's rows; what can be assembled at once goes into `ready`, in order."""
+    if isinstance(asked.words, PlanWords):
+        return _create_plan(connection, ledger, asked, asked.words, ready)
+    job_id = create(connection, _row(asked, asked.words))
+    if begin(connection, ledger, job_id):
+        ready.append(job_id)
+    return job_id
+
+
+def _create_plan(
+    connection: Connection,
+    ledger: Ledger,
+    asked: Submission,
+    words: PlanWords,
+    ready: list[str],
+) -> str:
+    if not method_named(words.method).needs_values:
+        job_id = create(connection, _row(asked, words))
+        if begin(connection, ledger, job_id):
+            ready.append(job_id)
+        return job_id
+    measuring = words.analysis()
+    key = content_key(asked.place.key(), measuring)
+    before = measured_before(connection, asked.owner, key)
+    if before is not None:
+        job_id = create(connection, _row(asked, words, analysis_id=before, phase="assembling"))
+        ready.append(job_id)
+        return job_id
+    plan_id = create(connection, _row(asked, words, phase="waiting"))
+    inner = Submission("analysis", asked.owner, asked.place, measuring, asked.labels)
+    analysis_id = create(connection, _row(inner, measuring, parent_id=plan_id))
+    connection.execute(jobs.update().where(jobs.c.id == plan_id).values(analysis_id=analysis_id))
+    if begin(connection, ledger, analysis_id):
+        ready.append(analysis_id)
+    return plan_id
+
+
+def _row(
+    asked: Submission,
+    words: Request,
+    *,
+    analysis_id: str | None = None,
+    parent_id: str | None = None,
+    phase: str = "outline",
+) -> NewJob:
+    outline_key = asked.place.key()
+    content = content_key(outline_key, words) if isinstance(words, AnalysisWords) else None
+    return NewJob(
+        kind=asked.kind,
+        owner=asked.owner,
+        request={"place": asdict(asked.place), "words": words.model_dump(mode="json")},
+        model=asked.place.model,
+        revision=asked.place.commit,
+        outline_key=outline_key,
+        labels=asked.labels,
+        content_key=content,
+        analysis_id=analysis_id,
+        parent_id=parent_id,
+        phase=phase,
+    )
+
+
+def resume(ledger: Ledger, owner: str, kind: str, job_id: str) -> None:
+    """Queue a failed or cancelled job again, with the analysis that it waits for.
+
+    Raises NotFound or Conflict.
+    """
+    ready: list[str] = []
+    with ledger.database.write() as connection:
+        job = get(connection, owner, kind, job_id)
+        if job["analysis_id"] is None:
+            reopen(connection, job_id, "outline")
+            if begin(connection, ledger, job_id):
+                ready.append(job_id)
+        else:
+            _resume_plan(connection, ledger, owner, job, ready)
+    assemble_all(ledger, ready)
+
+
+def _resume_plan(
+    connection: Connection, ledger: Ledger, owner: str, job: Job, ready: list[str]
+) -> None:
+    analysis = get(connection, owner, "analysis", job["analysis_id"])
+    if analysis["state"] == "succeeded":
+        reopen(connection, job["id"], "assembling")
+        ready.append(job["id"])
+        return
+    reopen(connection, job["id"], "waiting")
+    if analysis["state"] in ("failed", "cancelled"):
+        reopen(connection, analysis["id"], "outline")
+        if begin(connection, ledger, analysis["id"]):
+            ready.append(analysis["id"])
