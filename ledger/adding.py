@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from ledger.artifacts import in_parts
 from ledger.clock import now
@@ -57,26 +57,24 @@ def kept(connection: Connection, digests: Iterable[str]) -> set[str]:
 
 def add_unit(connection: Connection, job_id: str, unit: NewUnit) -> str:
     """Link a job to a new unit, or to the open one that has its key."""
-    if unit.key is not None:
-        same = connection.scalar(select(units.c.id).where(units.c.key == unit.key))
-        if same is not None:
-            link(connection, job_id, [same])
-            return str(same)
     unit_id = new_id("unt")
-    connection.execute(
-        insert(units).values(
-            id=unit_id,
-            key=unit.key,
-            kind=unit.kind,
-            state="queued",
-            payload=unit.payload,
-            rank=unit.rank,
-            cost=unit.cost,
-            seconds=unit.seconds,
-            size=unit.size,
-            created_at=now(),
-        )
-    )
+    row = {
+        "id": unit_id,
+        "key": unit.key,
+        "kind": unit.kind,
+        "state": "queued",
+        "payload": unit.payload,
+        "rank": unit.rank,
+        "cost": unit.cost,
+        "seconds": unit.seconds,
+        "size": unit.size,
+        "created_at": now(),
+    }
+    if insert_new(connection, units, row) == 0:
+        same = connection.scalar(select(units.c.id).where(units.c.key == unit.key))
+        if same is None:  # it has ended since
+            return add_unit(connection, job_id, unit)
+        unit_id = str(same)
     for digest in unit.digests:
         insert_new(connection, targets, {"digest": digest, "unit_id": unit_id})
     link(connection, job_id, [unit_id])

@@ -111,26 +111,28 @@ def list_jobs(connection: Connection, owner: str, wanted: Filter) -> list[Job]:
 def cancel(connection: Connection, owner: str, kind: str, job_id: str) -> bool:
     """Ask a job to stop: waiting units go at once, running ones within a heartbeat.
 
-    False where it has ended already. Raises NotFound.
+    A plan ends when the analysis that was made for it has. False where the job has ended or was
+    asked already. Raises NotFound.
     """
     get(connection, owner, kind, job_id)
-    for child in _children(connection, job_id):
-        _stop(connection, child)
-    return _stop(connection, job_id)
+    if not _ask_to_stop(connection, job_id):
+        return False
+    asked = [child for child in _children(connection, job_id) if _ask_to_stop(connection, child)]
+    for stopping in asked or [job_id]:
+        release_units(connection, stopping)
+        settle_job(connection, stopping)
+    return True
 
 
-def _stop(connection: Connection, job_id: str) -> bool:
+def _ask_to_stop(connection: Connection, job_id: str) -> bool:
     asked = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state.in_(LIVE))
         .values(state="cancelling", phase=None)
     )
-    if asked.rowcount == 0:
-        return False
-    record(connection, job_id, "cancelling", "cancel was asked for")
-    release_units(connection, job_id)
-    settle_job(connection, job_id)
-    return True
+    if asked.rowcount:
+        record(connection, job_id, "cancelling", "cancel was asked for")
+    return asked.rowcount == 1
 
 
 def _children(connection: Connection, job_id: str) -> list[str]:

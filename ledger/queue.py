@@ -70,6 +70,13 @@ def _next(connection: Connection, room: int) -> list[str]:
     return list(connection.scalars(first))
 
 
+def is_waiting(connection: Connection) -> bool:
+    """Whether any unit is queued: a cheap look before a transaction that writes."""
+    return (
+        connection.scalar(select(units.c.id).where(units.c.state == "queued").limit(1)) is not None
+    )
+
+
 def unsend(connection: Connection, unit_ids: list[str]) -> None:
     """Take back what could not be sent."""
     connection.execute(

@@ -33,13 +33,15 @@ def allowed(model: str, roots: Sequence[Path]) -> Path:
 
 
 def identity(path: Path) -> list[tuple[str, int, int, int, int]]:
-    """Name, device, inode, size and mtime of every file that a local model consists of."""
-    files = list(_read_of(path)) if path.is_dir() else [path]
-    found = []
-    for file in sorted(files):
-        seen = file.stat()
-        found.append((file.name, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns))
-    return found
+    """Name, device, inode, size and mtime of every file of a local model. Raises ModelNotFound."""
+    try:
+        files = sorted(_read_of(path)) if path.is_dir() else [path]
+        seen = [(file.name, file.stat()) for file in files]
+    except OSError as error:
+        raise ModelNotFound(f"{shown(path)} cannot be read: {error.strerror}") from error
+    return [
+        (name, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) for name, found in seen
+    ]
 
 
 def _read_of(folder: Path) -> Iterator[Path]:

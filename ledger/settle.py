@@ -58,7 +58,8 @@ def settle_job(connection: Connection, job_id: str) -> bool:
     state = connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
     if state == "cancelling":
         held = _units(job_id).where(units.c.state == "leased", ~wanted())
-        if _count(connection, held) == 0:
+        child = select(jobs.c.id).where(jobs.c.parent_id == job_id, jobs.c.state.not_in(ENDED))
+        if _count(connection, held) == 0 and _count(connection, child) == 0:
             finish_job(connection, job_id, "cancelled", "the last running unit has stopped")
         return False
     if _count(connection, _units(job_id).where(units.c.state.in_(OPEN))):

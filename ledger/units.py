@@ -18,8 +18,8 @@ class Claim:
     attempt: int
     kind: str
     payload: dict[str, Any]
-    seconds: float
-    """Until its deadline."""
+    stalls: int
+    """Starts without progress, this one included, when it was claimed."""
 
 
 def wanted() -> ColumnElement[bool]:
@@ -51,11 +51,11 @@ def claim(
             lease_until=now() + lease,
             deadline_at=now() + units.c.seconds,
         )
-        .returning(units.c.attempt, units.c.kind, units.c.payload, units.c.seconds)
+        .returning(units.c.attempt, units.c.kind, units.c.payload, units.c.stalls)
     ).one_or_none()
     if row is None:
         return None
-    return Claim(unit_id, row.attempt, row.kind, row.payload, row.seconds)
+    return Claim(unit_id, row.attempt, row.kind, row.payload, row.stalls)
 
 
 def _mine(held: Claim) -> ColumnElement[bool]:
@@ -99,12 +99,10 @@ def drop(connection: Connection, held: Claim) -> bool:
     return _end(connection, and_(_mine(held), ~wanted()), "cancelled")
 
 
-def give_back(connection: Connection, held: Claim, *, seconds: float = 0.0) -> bool:
-    """Put a unit back for others, in `seconds`; the start does not count."""
+def postpone(connection: Connection, held: Claim, seconds: float) -> bool:
+    """Put a unit back for later; the start counts. False where it is no longer this worker's."""
     found = connection.execute(
-        update(units)
-        .where(_mine(held))
-        .values(state="queued", stalls=units.c.stalls - 1, not_before=now() + seconds)
+        update(units).where(_mine(held)).values(state="queued", not_before=now() + seconds)
     )
     return found.rowcount == 1
 

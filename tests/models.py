@@ -1,6 +1,7 @@
 """Sharded models with random weights, written without transformers."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,18 +18,26 @@ def write_sharded(
     embedding: int = 64,
     layers_per_shard: int = 1,
     dtype: torch.dtype = torch.bfloat16,
+    linear: Sequence[str] = LINEAR,
+    seed: int = 0,
+    fall: float = 0.0,
 ) -> int:
-    """Square linear weights of `width` with an index; the bytes of all shards."""
+    """Square linear weights of `width` with an index; the bytes of all shards.
+
+    With a `fall` columns fall off by a power law, more so in later layers: alphas differ.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    generator = torch.Generator().manual_seed(layers * width)
+    generator = torch.Generator().manual_seed(layers * width + seed)
+    columns = torch.arange(1, width + 1)
     shards: list[dict[str, torch.Tensor]] = [
         {"model.embed_tokens.weight": torch.ones(embedding, width, dtype=dtype)}
     ]
     for layer in range(layers):
         if layer and layer % layers_per_shard == 0:
             shards.append({})
-        for name in LINEAR:
-            weight = torch.randn(width, width, generator=generator) * (1 + layer / layers)
+        scales = (1 + layer / layers) * columns ** -(fall * (1 + layer / layers))
+        for name in linear:
+            weight = torch.randn(width, width, generator=generator) * scales
             shards[-1][f"model.layers.{layer}.{name}.weight"] = weight.to(dtype)
         shards[-1][f"model.layers.{layer}.norm.weight"] = torch.ones(width, dtype=dtype)
     weight_map = {}

@@ -4,7 +4,7 @@ import structlog
 from celery import Celery
 
 from ledger.access import Ledger
-from ledger.queue import take_next, unsend
+from ledger.queue import is_waiting, take_next, unsend
 from worker.app import QUEUE, TASK
 from worker.loops import Loop
 
@@ -20,6 +20,9 @@ def dispatch(ledger: Ledger, app: Celery) -> bool:
     Raises DatabaseUnavailable, or kombu's OperationalError where the broker is away: what was not
     sent is queued again.
     """
+    with ledger.database.read() as connection:
+        if not is_waiting(connection):
+            return False
     with ledger.database.write() as connection:
         taken = take_next(connection, QUEUE, presence=ledger.settings.presence)
     for number, (unit_id, seconds) in enumerate(taken):

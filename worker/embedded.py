@@ -96,6 +96,7 @@ class Supervisor:
         def expire() -> None:
             with self._ledger.database.write() as connection:
                 units.expire_all(connection, name)
+                unsend_all(connection)  # messages that it had taken in went with it
 
         try:
             patient(STOP_SECONDS)(expire)

@@ -2,6 +2,7 @@
 
 import structlog
 
+from analyzer.errors import HubUnavailable
 from ledger import units
 from ledger.access import Ledger
 from ledger.errors import DatabaseUnavailable
@@ -21,6 +22,10 @@ PATIENCE = 45.0
 """Seconds that a worker waits for a database that is away."""
 
 
+HUB_PAUSE = 15.0
+"""Seconds that a unit waits for the Hub at first, times two for each start without progress."""
+
+
 def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
     """Do a unit if it is free. Raises DatabaseUnavailable where the ledger stays away."""
     held = patient(PATIENCE)(_claim, ledger, unit_id, worker)
@@ -35,6 +40,9 @@ def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
         patient(PATIENCE)(_drop, ledger, held)
     except DatabaseUnavailable:
         raise  # the lease runs out, and the reaper puts the unit back
+    except HubUnavailable as error:
+        log.warning("hub_unavailable", reason=str(error))
+        patient(PATIENCE)(_postpone, ledger, held, error)
     except Exception as error:
         log.exception("unit_failed", kind=held.kind)
         patient(PATIENCE)(_fail, ledger, held, error)
@@ -78,6 +86,15 @@ def _fail(ledger: Ledger, held: Claim, error: Exception) -> None:
         for job_id in waiting:
             fail_job(connection, job_id, found)
         settle_unit(connection, held.unit_id)
+
+
+def _postpone(ledger: Ledger, held: Claim, error: HubUnavailable) -> None:
+    """The Hub is away: the unit waits, longer each time, until its starts are used up."""
+    if held.stalls >= ledger.settings.attempts:
+        _fail(ledger, held, error)
+        return
+    with ledger.database.write() as connection:
+        units.postpone(connection, held, HUB_PAUSE * 2.0**held.stalls)
 
 
 def _drop(ledger: Ledger, held: Claim) -> None:

@@ -1,7 +1,7 @@
 """Accept a request: job, units, events and idempotency key in one transaction, or nothing."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -12,14 +12,13 @@ from ledger.errors import Conflict
 from ledger.idempotency import Replay
 from ledger.jobs import Job, NewJob, create, get, reopen
 from ledger.results import measured_before
+from ledger.states import LIVE
 from ledger.tables import jobs
 from worker.assembling import assemble_all
 from worker.passes import content_key
 from worker.requests import AnalysisWords, PlanWords, Request
 from worker.sources import Place
 from worker.steps import begin
-
-__all__ = ["Key", "Submission", "Submitted", "resume", "submit"]
 
 ACCEPTED, CREATED, FOUND = 202, 201, 200
 
@@ -39,9 +38,12 @@ class Submission:
     kind: str
     owner: str
     place: Place
+    outline_key: str
     words: Request
     labels: Mapping[str, str] = field(default_factory=dict)
     key: Key | None = None
+    analysis_id: str | None = None
+    """Of the owner, to make a plan from; by default the plan gets one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,19 @@ def submit(ledger: Ledger, asked: Submission) -> Submitted:
 
     Raises KeyReused, DatabaseUnavailable.
     """
+    try:
+        done, ready = _submit(ledger, asked)
+    except _Raced:
+        done, ready = _submit(ledger, asked)
+    assemble_all(ledger, ready)
+    return done
+
+
+class _Raced(Exception):
+    """Another request with the same idempotency key was a moment faster."""
+
+
+def _submit(ledger: Ledger, asked: Submission) -> tuple[Submitted, list[str]]:
     ready: list[str] = []
     with ledger.database.write() as connection:
         if asked.key is not None:
@@ -65,15 +80,14 @@ def submit(ledger: Ledger, asked: Submission) -> Submitted:
                 connection, asked.owner, asked.key.text, asked.key.body_hash
             )
             if before is not None:
-                return Submitted(before.job_id, before.status, replayed=True)
+                return Submitted(before.job_id, before.status, replayed=True), []
         job_id = _create(connection, ledger, asked, ready)
         status = CREATED if ready else ACCEPTED
         if asked.key is not None and not idempotency.remember(
             connection, asked.owner, asked.key.text, asked.key.body_hash, Replay(job_id, status)
         ):
-            raise Conflict("a request with this Idempotency-Key is being accepted; send it again")
-    assemble_all(ledger, ready)
-    return Submitted(job_id, status)
+            raise _Raced
+    return Submitted(job_id, status), ready
 
 
 def _create(connection: Connection, ledger: Ledger, asked: Submission, ready: list[str]) -> str:
@@ -99,19 +113,38 @@ def _create_plan(
             ready.append(job_id)
         return job_id
     measuring = words.analysis()
-    key = content_key(asked.place.key(), measuring)
+    if asked.analysis_id is not None:
+        return _plan_from(connection, asked, words, asked.analysis_id, ready)
+    key = content_key(asked.outline_key, measuring)
     before = measured_before(connection, asked.owner, key)
     if before is not None:
-        job_id = create(connection, _row(asked, words, analysis_id=before, phase="assembling"))
-        ready.append(job_id)
-        return job_id
+        return _plan_from(connection, asked, words, before, ready)
     plan_id = create(connection, _row(asked, words, phase="waiting"))
-    inner = Submission("analysis", asked.owner, asked.place, measuring, asked.labels)
+    inner = replace(asked, kind="analysis", words=measuring)
     analysis_id = create(connection, _row(inner, measuring, parent_id=plan_id))
     connection.execute(jobs.update().where(jobs.c.id == plan_id).values(analysis_id=analysis_id))
     if begin(connection, ledger, analysis_id):
         ready.append(analysis_id)
     return plan_id
+
+
+def _plan_from(
+    connection: Connection,
+    asked: Submission,
+    words: PlanWords,
+    analysis_id: str,
+    ready: list[str],
+) -> str:
+    """A plan from an analysis that is there, or that is still running."""
+    analysis = get(connection, asked.owner, "analysis", analysis_id)
+    if analysis["state"] not in ("succeeded", *LIVE):
+        raise Conflict(f"{analysis_id} is {analysis['state']}; retry it, or name a model")
+    done = analysis["state"] == "succeeded"
+    phase = "assembling" if done else "waiting"
+    job_id = create(connection, _row(asked, words, analysis_id=analysis_id, phase=phase))
+    if done:
+        ready.append(job_id)
+    return job_id
 
 
 def _row(
@@ -122,15 +155,14 @@ def _row(
     parent_id: str | None = None,
     phase: str = "outline",
 ) -> NewJob:
-    outline_key = asked.place.key()
-    content = content_key(outline_key, words) if isinstance(words, AnalysisWords) else None
+    content = content_key(asked.outline_key, words) if isinstance(words, AnalysisWords) else None
     return NewJob(
         kind=asked.kind,
         owner=asked.owner,
         request={"place": asdict(asked.place), "words": words.model_dump(mode="json")},
         model=asked.place.model,
         revision=asked.place.commit,
-        outline_key=outline_key,
+        outline_key=asked.outline_key,
         labels=asked.labels,
         content_key=content,
         analysis_id=analysis_id,

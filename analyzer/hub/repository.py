@@ -64,6 +64,7 @@ class Repository:
                 f"{name}: the Hub names no commit for revision {revision}; check HF_ENDPOINT"
             )
         self.commit = commit
+        self.gated = bool(info.get("gated"))
 
     @property
     def stop(self) -> Event:

@@ -1,0 +1,1 @@
+"""Analyses: how heavy-tailed each matrix is, as a job."""

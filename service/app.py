@@ -1,0 +1,38 @@
+"""The ASGI app."""
+
+from fastapi import FastAPI
+
+from analyzer.version import tailora_version
+from ledger.access import Ledger
+from service import problems
+from service.analyses.endpoints import router as analyses
+from service.guard import Guard
+from service.models.endpoints import router as models
+from service.plans.endpoints import router as plans
+from service.resolving import Resolver
+from service.system.endpoints import router as system
+
+TITLE = "TaiLoRA"
+SUMMARY = "From a model's weights to a plan for its LoRA experts"
+
+
+def create_app(ledger: Ledger) -> FastAPI:
+    """The API over a ledger. It publishes nothing and parses no weights."""
+    app = FastAPI(
+        title=TITLE,
+        summary=SUMMARY,
+        version=tailora_version(),
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.ledger = ledger
+    app.state.resolver = Resolver(ledger)
+    problems.install(app)
+    for router in (plans, analyses, models, system):
+        app.include_router(router)
+    app.add_middleware(
+        Guard,
+        body_bytes=ledger.settings.body_bytes,
+        loopback_only=ledger.settings.on_loopback,
+    )
+    return app

@@ -1,0 +1,151 @@
+"""What stands before the framework: request ids, and bodies that are bounded and strict JSON."""
+
+import json
+import re
+import secrets
+import time
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from analyzer import strict_json
+from service.problems import Problem, response
+
+REQUEST_ID = "X-Request-ID"
+MOST_VALUES = 10_000
+LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "testserver"}
+_PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_JOB = re.compile(r"\b[a-z]{3}_[0-9a-f]{32}\b")
+_NUL = "\0"
+
+log = structlog.get_logger()
+
+
+class Guard:
+    """ASGI middleware around everything else."""
+
+    def __init__(self, app: ASGIApp, *, body_bytes: int, loopback_only: bool) -> None:
+        """Bound bodies; where no key is asked for, answer only to this machine's own names."""
+        self._app = app
+        self._most = body_bytes
+        self._loopback_only = loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request, and hand it on with its body whole."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get(REQUEST_ID, "")
+        request_id = given if _PLAIN_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request=request_id)
+        started, status, place = time.monotonic(), 0, scope["path"]
+
+        async def sending(message: Message) -> None:
+            nonlocal status, place
+            if message["type"] == "http.response.start":
+                status, answer = message["status"], MutableHeaders(scope=message)
+                answer[REQUEST_ID] = request_id
+                place += answer.get("location", "")
+            await send(message)
+
+        try:
+            self._check_head(scope, headers)
+            body = await self._body(headers, receive)
+        except Problem as problem:
+            refused = response(problem, scope["path"], request_id)
+            await refused(scope, receive, sending)
+        else:
+            await self._app(scope, _replay(body, receive), sending)
+        log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            job=_job_in(place),
+            ms=round(1000 * (time.monotonic() - started), 1),
+        )
+
+    def _check_head(self, scope: Scope, headers: Headers) -> None:
+        if _NUL in scope["path"] or b"%00" in scope["query_string"]:
+            raise Problem("invalid_request", "the address holds a NUL character; leave it out")
+        host = headers.get("host", "")
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        if self._loopback_only and name not in LOOPBACK:
+            raise Problem(
+                "host_not_allowed",
+                "this service answers to this machine only; for others start it with --host and "
+                "API keys",
+            )
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        announced = headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced[:20]) > self._most:
+            raise self._too_large()
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return bytes(body)
+            body += message.get("body", b"")
+            if len(body) > self._most:
+                raise self._too_large()
+            if not message.get("more_body"):
+                break
+        if body:
+            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                raise Problem("media_type_unsupported", "send JSON as application/json")
+            check_json(bytes(body))
+        return bytes(body)
+
+    def _too_large(self) -> Problem:
+        return Problem("body_too_large", f"a request has at most {self._most} bytes; send less")
+
+
+def _job_in(place: str) -> str | None:
+    """The job that an address names."""
+    found = _JOB.search(place)
+    return found.group() if found else None
+
+
+def check_json(body: bytes) -> Any:
+    """The body's value. Raises Problem for what no request may hold.
+
+    That is anything but JSON, NaN and infinities, NUL and lone surrogates in text, and nesting
+    without end.
+    """
+    try:
+        value = strict_json.parse(body, MOST_VALUES, constant=_refuse)
+        strict_json.check_depth(value)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        reason = str(error)[:100] or "nested too deep"
+        raise Problem(
+            "invalid_json", f"the body is not JSON that is read here: {reason}"
+        ) from error
+    if "\\u0000" in text:
+        raise Problem("invalid_json", "the body holds a NUL character; leave it out")
+    return value
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,1 @@
+"""What all jobs have in common: envelope, lists, events, cancel, retry, delete."""

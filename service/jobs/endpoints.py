@@ -1,0 +1,110 @@
+"""The endpoints that plans and analyses share."""
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from ledger import jobs
+from ledger.cursors import decode, encode
+from ledger.events import list_events
+from ledger.jobs import Filter, get
+from service.context import Owner, TheLedger
+from service.jobs.schemas import Envelope, Events, Page, Status
+from service.jobs.views import envelopes, respond, stamp, view
+from service.problems import Problem
+from worker.submitting import resume
+
+JobId = Annotated[str, Path(max_length=64, pattern=r"^[a-z]{3}_[0-9a-f]+$")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+def add_shared(router: APIRouter, kind: str) -> None:
+    """Add list, events, cancel, retry and delete of a kind of job to its router."""
+
+    @router.get("", response_model=Page, operation_id=f"list_{kind}")
+    def list_jobs(
+        ledger: TheLedger,
+        owner: Owner,
+        limit: Limit = 20,
+        after: Annotated[str | None, Query(max_length=300)] = None,
+        status: Status | None = None,
+        model: Annotated[str | None, Query(max_length=400)] = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> dict[str, Any]:
+        """The caller's jobs, newest first, without their documents."""
+        wanted = Filter(
+            kind,
+            status,
+            model,
+            _seconds(created_after),
+            _seconds(created_before),
+            limit=limit,
+        )
+        named = {name: value for name, value in asdict(wanted).items() if name != "limit"}
+        if after is not None:
+            wanted = replace(wanted, before=decode(after, named))
+        with ledger.database.read() as connection:
+            found = jobs.list_jobs(connection, owner, wanted)
+            data = envelopes(connection, found[:limit])
+        more = len(found) > limit
+        following = encode(found[limit - 1]["id"], named) if more else None
+        return {"data": data, "has_more": more, "next": following}
+
+    @router.get("/{job_id}/events", response_model=Events, operation_id=f"{kind}_events")
+    def events(
+        job_id: JobId,
+        ledger: TheLedger,
+        owner: Owner,
+        after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+        limit: Limit = 100,
+    ) -> dict[str, Any]:
+        """The job's events with numbers above `after`, the first ones first."""
+        with ledger.database.read() as connection:
+            get(connection, owner, kind, job_id)
+            found = list_events(connection, job_id, after=after, limit=limit + 1)
+        data = [{**event, "time": stamp(event["time"])} for event in found[:limit]]
+        return {"data": data, "has_more": len(found) > limit}
+
+    @router.post(
+        "/{job_id}/cancel",
+        response_model=Envelope,
+        status_code=202,
+        operation_id=f"cancel_{kind}",
+    )
+    def cancel(job_id: JobId, request: Request, ledger: TheLedger, owner: Owner) -> Response:
+        """Ask a job to stop. What it shares with other jobs goes on for them."""
+        with ledger.database.write() as connection:
+            stopped = jobs.cancel(connection, owner, kind, job_id)
+            found = view(connection, owner, kind, job_id)
+        if not stopped and found.ended:
+            raise Problem(
+                "job_ended",
+                f"{job_id} has {found.job['state']} already; there is nothing to cancel",
+            )
+        return respond(request, found, status=202)
+
+    @router.post(
+        "/{job_id}/retry",
+        response_model=Envelope,
+        status_code=202,
+        operation_id=f"retry_{kind}",
+    )
+    def retry(job_id: JobId, request: Request, ledger: TheLedger, owner: Owner) -> Response:
+        """Queue a failed or cancelled job again; what was measured is kept."""
+        resume(ledger, owner, kind, job_id)
+        with ledger.database.read() as connection:
+            found = view(connection, owner, kind, job_id)
+        return respond(request, found, status=202)
+
+    @router.delete("/{job_id}", status_code=204, operation_id=f"delete_{kind}")
+    def delete(job_id: JobId, ledger: TheLedger, owner: Owner) -> None:
+        """Delete an ended job; spectra are kept."""
+        with ledger.database.write() as connection:
+            jobs.remove(connection, owner, kind, job_id)
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()

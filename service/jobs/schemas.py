@@ -1,0 +1,75 @@
+"""The envelope around every job."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+Status = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+Label = Annotated[str, StringConstraints(max_length=64)]
+LabelValue = Annotated[str, StringConstraints(max_length=512)]
+Metadata = Annotated[dict[Label, LabelValue], Field(max_length=16)]
+
+
+class Progress(BaseModel):
+    """How far a job is."""
+
+    phase: str | None = Field(description="outline, measuring, waiting, assembling, or null")
+    done: int
+    total: int
+    unit: Literal["spectra"] = "spectra"
+    fraction: float | None = Field(description="null until the total is known")
+    eta_seconds: float | None = Field(description="by what was done so far; null at first")
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    title: str
+    detail: str
+    retryable: bool
+
+
+class Envelope(BaseModel):
+    """A job. Times are RFC 3339 in UTC."""
+
+    id: str
+    object: Literal["plan", "analysis", "model_info"]
+    status: Status
+    model: str
+    revision: str | None = Field(description="the commit; null for local files")
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    attempt: int = Field(description="1, and one more for every retry")
+    progress: Progress
+    error: JobError | None
+    metadata: dict[str, str]
+    links: dict[str, str]
+    request: dict[str, Any] = Field(description="what was asked for, defaults included")
+
+
+class Event(BaseModel):
+    """One step of a job."""
+
+    seq: int
+    time: str
+    level: Literal["info", "warning", "error"]
+    type: str
+    message: str
+    data: dict[str, Any] | None
+
+
+class Events(BaseModel):
+    """Events, the first ones first."""
+
+    data: list[Event]
+    has_more: bool
+
+
+class Page(BaseModel):
+    """Jobs, newest first, without their documents."""
+
+    data: list[Envelope]
+    has_more: bool
+    next: str | None = Field(description="cursor for `after`; null on the last page")

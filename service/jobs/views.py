@@ -1,0 +1,151 @@
+"""From a job's row to its envelope."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request, Response
+from sqlalchemy import Connection
+
+from ledger.access import Ledger
+from ledger.clock import now
+from ledger.jobs import Job, counted, get
+from ledger.results import get_result, result_artifact
+from ledger.states import ENDED
+from service.problems import TITLES
+
+OBJECTS = {"plan": "plan", "analysis": "analysis", "outline": "model_info"}
+PATHS = {"plan": "/v1/plans", "analysis": "/v1/analyses", "outline": "/v1/model-info"}
+HIDDEN = ("place",)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A job as it is now, and what changes with it."""
+
+    job: Job
+    envelope: dict[str, Any]
+    artifact: str | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.job["state"] in ENDED
+
+    @property
+    def etag(self) -> str:
+        """What stands for all that the answer says."""
+        content = json.dumps([self.envelope, self.artifact], sort_keys=True, default=str)
+        return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds after which it pays to look again."""
+        if self.ended:
+            return None
+        return 1 if self.envelope["progress"]["total"] < 100 else 3
+
+
+def view(connection: Connection, owner: str, kind: str, job_id: str) -> View:
+    """One job. Raises NotFound."""
+    job = get(connection, owner, kind, job_id)
+    (envelope,) = envelopes(connection, [job])
+    return View(job, envelope, result_artifact(connection, job_id))
+
+
+def envelopes(connection: Connection, found: Sequence[Job]) -> list[dict[str, Any]]:
+    """The envelopes of jobs."""
+    counts = counted(connection, [job["analysis_id"] or job["id"] for job in found])
+    time = connection.scalar(now().select()) or 0.0
+    return [_envelope(job, counts.get(job["analysis_id"] or job["id"]), time) for job in found]
+
+
+def _envelope(job: Job, counts: tuple[int, int] | None, time: float) -> dict[str, Any]:
+    request = {**job["request"]["words"]}
+    path = f"{PATHS[job['kind']]}/{job['id']}"
+    error = job["error"]
+    links = {"self": path}
+    if job["kind"] == "outline":
+        links["self"] = PATHS["outline"]
+    else:
+        links |= {name: f"{path}/{name}" for name in ("events", "cancel", "retry")}
+    if job["analysis_id"] is not None:
+        links["analysis"] = f"{PATHS['analysis']}/{job['analysis_id']}"
+    if job["state"] == "succeeded" and job["kind"] == "plan":
+        links["export"] = f"{path}/export"
+    if job["state"] == "succeeded" and job["kind"] == "analysis":
+        links |= {name: f"{path}/{name}" for name in ("document", "layers")}
+    return {
+        "id": job["id"],
+        "object": OBJECTS[job["kind"]],
+        "status": job["state"],
+        "model": job["model"],
+        "revision": job["revision"],
+        "created_at": stamp(job["created_at"]),
+        "started_at": stamp(job["started_at"]),
+        "finished_at": stamp(job["finished_at"]),
+        "attempt": job["attempt"],
+        "progress": _progress(job, counts, time),
+        "error": error and {**error, "title": TITLES[error["code"]][1]},
+        "metadata": job["labels"],
+        "links": links,
+        "request": request,
+        **({"analysis_id": job["analysis_id"]} if job["kind"] == "plan" else {}),
+    }
+
+
+def _progress(job: Job, counts: tuple[int, int] | None, time: float) -> dict[str, Any]:
+    done, total = counts or (0, 0)
+    done, total = min(done, total) + job["stored"], total + job["stored"]
+    if job["state"] == "succeeded":
+        done = total
+    left = None
+    if job["state"] == "running" and job["started_at"] and done > job["stored"]:
+        pace = (time - job["started_at"]) / (done - job["stored"])
+        left = round(pace * (total - done), 1)
+    return {
+        "phase": job["phase"],
+        "done": done,
+        "total": total,
+        "unit": "spectra",
+        "fraction": round(done / total, 4) if total else None,
+        "eta_seconds": left,
+    }
+
+
+def stamp(seconds: float | None) -> str | None:
+    """RFC 3339 in UTC."""
+    if seconds is None:
+        return None
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def document_text(ledger: Ledger, connection: Connection, found: View) -> str | None:
+    """The JSON of the job's result; None until it is there."""
+    if found.job["state"] != "succeeded":
+        return None
+    return get_result(connection, ledger.artifacts, found.job["id"])
+
+
+def respond(
+    request: Request,
+    found: View,
+    *,
+    status: int = 200,
+    documents: dict[str, str | None] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """An envelope with untouched documents in it, its ETag, and when to look again."""
+    sent = {"ETag": found.etag, "Cache-Control": "no-cache", **(headers or {})}
+    if found.retry_after is not None:
+        sent["Retry-After"] = str(found.retry_after)
+    if status == 200 and request.headers.get("if-none-match") == found.etag:
+        return Response(status_code=304, headers=sent)
+    text = json.dumps(found.envelope, ensure_ascii=False)[:-1]
+    for name, document in (documents or {}).items():
+        text += f', "{name}": {document or "null"}'
+    return Response(text + "}", status, sent, "application/json")

@@ -1,0 +1,1 @@
+"""What a model holds, from headers alone."""

@@ -1,0 +1,1 @@
+"""Plans: how many experts each layer gets, as a job."""

@@ -1,0 +1,113 @@
+"""POST and GET /v1/plans."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from allocator.methods import method_named
+from ledger.access import Ledger
+from ledger.jobs import get
+from service.context import Owner, TheLedger
+from service.jobs.endpoints import JobId, add_shared
+from service.jobs.submission import (
+    IdempotencyKey,
+    Prefer,
+    accept,
+    headers_of,
+    key_of,
+    resolver_of,
+)
+from service.jobs.views import document_text, respond, view
+from service.jobs.waiting import preferred_wait, wait_for_end
+from service.plans.export import add_export
+from service.plans.schemas import PlanEnvelope, PlanRequest
+from service.problems import RESPONSES
+from service.resolving import Resolver
+from worker.sources import Place
+from worker.submitting import ACCEPTED, CREATED, Key, Submitted
+
+PATH = "/v1/plans"
+router = APIRouter(prefix=PATH, tags=["plans"], responses=RESPONSES)
+
+
+@router.post(
+    "",
+    response_model=PlanEnvelope,
+    status_code=202,
+    operation_id="create_plan",
+    responses={201: {"model": PlanEnvelope, "description": "The plan is there"}},
+)
+async def create(
+    body: PlanRequest,
+    request: Request,
+    ledger: TheLedger,
+    owner: Owner,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Plan how many experts each layer gets.
+
+    201 with the plan where all spectra are stored, else 202 and where to look for it.
+    """
+    key = key_of(idempotency_key, PATH, body.model_dump(mode="json"))
+    done = await run_in_threadpool(_submit, ledger, resolver_of(request), owner, body, key)
+    await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
+    headers = headers_of(done, PATH)
+    return await run_in_threadpool(
+        _answer, ledger, owner, done.job_id, request, done.status, headers
+    )
+
+
+def _submit(
+    ledger: Ledger, resolver: Resolver, owner: str, body: PlanRequest, key: Key | None
+) -> Submitted:
+    """What cannot be is refused before anything is asked or written."""
+    words, place = body.words(), None
+    if body.analysis_id is not None:
+        with ledger.database.read() as connection:
+            analysis = get(connection, owner, "analysis", body.analysis_id)
+        words = body.words(analysis["request"]["words"])
+        place = Place(**analysis["request"]["place"])
+    options = words.plan_options()
+    method_named(options.method).parse(options.parameters)
+    words.analysis().options()
+    words.analysis().questions()
+    if place is None:
+        place = resolver.place(str(body.model), body.revision)
+    return accept(
+        ledger,
+        kind="plan",
+        owner=owner,
+        place=place,
+        words=words,
+        labels=body.metadata,
+        key=key,
+        analysis_id=body.analysis_id,
+    )
+
+
+@router.get("/{job_id}", response_model=PlanEnvelope, operation_id="get_plan")
+def read(job_id: JobId, request: Request, ledger: TheLedger, owner: Owner) -> Response:
+    """A plan job, with the untouched plan under `plan` once it is there."""
+    return _answer(ledger, owner, job_id, request, 200, {})
+
+
+def _answer(
+    ledger: Ledger,
+    owner: str,
+    job_id: str,
+    request: Request,
+    status: int,
+    headers: dict[str, Any],
+) -> Response:
+    with ledger.database.read() as connection:
+        found = view(connection, owner, "plan", job_id)
+        plan = document_text(ledger, connection, found)
+    if status == ACCEPTED and plan is not None:
+        status = CREATED
+    return respond(request, found, status=status, documents={"plan": plan}, headers=headers)
+
+
+add_export(router)
+add_shared(router, "plan")

@@ -1,0 +1,56 @@
+"""From a model's name to what it is at this moment: a commit, or files of an allowed folder."""
+
+import time
+from pathlib import Path
+from threading import Lock
+
+from analyzer.errors import ModelNotFound
+from analyzer.source import is_hub_id
+from analyzer.text import shown
+from ledger.access import Ledger
+from ledger.roots import allowed
+from worker.sources import Place
+
+CACHE_SECONDS = 60.0
+MOST_CACHED = 1000
+
+
+class Resolver:
+    """Pins models; what the Hub says of a branch is good for a minute."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Ask nobody yet."""
+        self._ledger = ledger
+        self._lock = Lock()
+        self._known: dict[tuple[str, str], tuple[float, str]] = {}
+
+    def place(self, model: str, revision: str | None) -> Place:
+        """Where a model lies now. Raises AnalyzerError or PathNotAllowed."""
+        settings = self._ledger.settings
+        if Path(model).is_absolute() or model.startswith(("./", "../", "~")):
+            if revision is not None:
+                raise ModelNotFound(f"{shown(model)} is a local path and has no revisions")
+            return Place(model, path=str(allowed(model, settings.roots)))
+        named = model if revision is None else f"{model}@{revision}"
+        if not is_hub_id(named):
+            raise ModelNotFound(
+                f"{shown(named)} is neither a Hub id (org/name, with or without @revision) nor an "
+                "absolute path"
+            )
+        name, _, asked = named.partition("@")
+        return Place(named, repository=name, commit=self._commit(name, asked or "main"))
+
+    def _commit(self, name: str, revision: str) -> str:
+        from analyzer.hub.pin import commit_of
+
+        key = name, revision
+        with self._lock:
+            made, commit = self._known.get(key, (0.0, ""))
+        if commit and time.monotonic() - made < CACHE_SECONDS:
+            return commit
+        commit = commit_of(name, revision, self._ledger.settings.hub_deadline)
+        with self._lock:
+            if len(self._known) >= MOST_CACHED:
+                self._known.clear()
+            self._known[key] = time.monotonic(), commit
+        return commit

@@ -1,0 +1,1 @@
+"""Health, versions, methods and the meaning of error codes."""

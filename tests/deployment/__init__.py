@@ -1,0 +1,1 @@
+"""The deployment: what docker-compose.yml, the Dockerfile and `make env` promise."""

@@ -1,0 +1,380 @@
+"""What docker-compose.yml promises, one by one, and where it has to agree with the Dockerfile."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ledger.settings import load_settings
+from tests.deployment.compose import ROOT, Compose, Image, Missing, interpolate
+
+COMPOSE = Compose.load()
+SERVICES = sorted(COMPOSE.services)
+SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "TAILORA_KEY_PEPPER")
+VALUES = {name: f"{name.lower()}0123456789" for name in SECRETS}
+FILLED = COMPOSE.interpolated(VALUES)
+ONE_SHOT = {"migrate"}
+WORKERS = {"worker-analyze-cpu", "worker-analyze"}
+OURS = {"migrate", "api", "dispatcher"} | WORKERS
+TARGETS = ("api", "worker")
+ON_THE_HUB = {
+    # Users of these images, and the only folders that they write to.
+    "redis": ("redis", {"/data"}),
+    "postgres": ("postgres", {"/var/lib/postgresql/data", "/run/postgresql"}),
+}
+
+
+def target_of(service: str) -> str:
+    return COMPOSE.services[service]["build"]["target"]
+
+
+def volumes(service: str) -> dict[str, tuple[str, str]]:
+    """(source, mode) by the folder where it is mounted."""
+    lines = [line.split(":") for line in FILLED.services[service].get("volumes", [])]
+    return {parts[1]: (parts[0], parts[2] if parts[2:] else "rw") for parts in lines}
+
+
+def seconds(text: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(s|m)", text).groups()
+    return int(number) * {"s": 1, "m": 60}[unit]
+
+
+def test_nothing_else_is_started():
+    assert set(SERVICES) == OURS | set(ON_THE_HUB)
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_secret_stops_everything(name, value):
+    variables = {**VALUES, name: value}
+    if value is None:
+        del variables[name]
+    with pytest.raises(Missing, match=f"{name} .*make env"):
+        COMPOSE.interpolated(variables)
+
+
+def test_no_secret_has_a_default():
+    rules = COMPOSE.variables()
+    for name in SECRETS:
+        assert rules.pop(name) == {":?"}
+    assert all(rule and rule <= {":-"} for rule in rules.values())
+    assert not [n for n in rules if re.search("PASSWORD|PEPPER|SECRET|TOKEN|KEY", n)]
+
+
+def test_no_secret_is_written_in_a_file():
+    for service in COMPOSE.services.values():
+        for name, value in (service.get("environment") or {}).items():
+            if re.search("PASSWORD|PEPPER|SECRET|TOKEN|KEY|AUTH|_URL", name):
+                assert value is None or re.search(r"\$\{\w+:\?", value), name
+    for target in TARGETS:
+        assert not [n for n in Image.load(target).environment() if re.search("PASS|TOKEN|KEY", n)]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_secret_is_in_a_command(service):
+    health = COMPOSE.services[service]["healthcheck"].get("test", [])
+    for word in [*COMPOSE.command(service, VALUES), *health]:
+        assert not [value for value in VALUES.values() if value in word]
+
+
+def test_each_service_holds_only_the_secrets_it_needs():
+    def holds(value: str) -> set[str]:
+        return {s for s in SERVICES if value in json.dumps(FILLED.services[s])}
+
+    assert holds(VALUES["TAILORA_KEY_PEPPER"]) == {"api"}
+    assert holds(VALUES["REDIS_PASSWORD"]) == OURS | {"redis"}
+    assert holds(VALUES["POSTGRES_PASSWORD"]) == OURS | {"postgres"}
+
+
+def test_postgres_asks_for_its_password_everywhere():
+    environment = COMPOSE.environment("postgres", VALUES)
+    assert "--auth=scram-sha-256" in environment["POSTGRES_INITDB_ARGS"].split()
+    assert "POSTGRES_HOST_AUTH_METHOD" not in environment
+
+
+# What can be reached
+
+
+def test_one_port_is_published_and_on_loopback():
+    published = [p for service in FILLED.services.values() for p in service.get("ports", [])]
+    assert published == ["127.0.0.1:8000:8000"]
+    there = FILLED.services["api"]["environment"]
+    assert published[0].rsplit(":", 1)[1] == str(there["TAILORA_PORT"])
+    assert not [s for s in COMPOSE.services.values() if s.get("network_mode") or s.get("pid")]
+
+
+def test_address_and_port_are_variables():
+    moved = COMPOSE.interpolated({**VALUES, "API_ADDRESS": "0.0.0.0", "API_PORT": "9000"})
+    assert moved.services["api"]["ports"] == ["0.0.0.0:9000:8000"]
+
+
+def test_the_api_listens_beyond_loopback_so_that_it_asks_for_keys():
+    environment = COMPOSE.environment("api", VALUES)
+    assert environment["TAILORA_HOST"] == "0.0.0.0"
+    assert environment["TAILORA_KEY_PEPPER"] == VALUES["TAILORA_KEY_PEPPER"]
+
+
+# Rights
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_root_file_system_is_read_only(service):
+    assert COMPOSE.services[service]["read_only"] is True
+    assert "/tmp" in COMPOSE.services[service]["tmpfs"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_process_gains_rights(service):
+    assert "no-new-privileges:true" in COMPOSE.services[service]["security_opt"]
+    assert not COMPOSE.services[service].get("privileged")
+    assert not [m for m in volumes(service).values() if "docker.sock" in m[0]]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nothing_runs_as_root(service):
+    user = COMPOSE.services[service].get("user")
+    if service in ON_THE_HUB:
+        assert user == ON_THE_HUB[service][0]
+    else:
+        assert user is None
+        (number,) = Image.load(target_of(service)).all("USER")
+        assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", number)
+        assert f"--uid {number.partition(':')[0]}" in " ".join(Image.load("base").all("RUN"))
+
+
+@pytest.mark.parametrize("service", sorted(ON_THE_HUB))
+def test_the_folders_that_other_images_write_to_are_mounted(service):
+    mounted = set(volumes(service)) | set(COMPOSE.services[service]["tmpfs"])
+    assert ON_THE_HUB[service][1] <= mounted
+
+
+# Data
+
+
+@pytest.mark.parametrize("service", sorted({"api"} | WORKERS))
+def test_what_is_written_lies_in_named_volumes(service):
+    environment = Image.load(target_of(service)).environment()
+    environment |= COMPOSE.environment(service, VALUES)
+    for name in ("TAILORA_DATA", "HF_HOME", "XDG_CACHE_HOME"):
+        folder = Path(environment[name])
+        (home,) = [m for m in volumes(service) if folder.is_relative_to(m)]
+        source, mode = volumes(service)[home]
+        assert (source in COMPOSE.document["volumes"], mode) == (True, "rw")
+
+
+def test_each_kind_of_data_has_one_volume():
+    sources = {source for s in SERVICES for source, _ in volumes(s).values()}
+    assert sources == set(COMPOSE.document["volumes"])
+    for service in ON_THE_HUB:
+        users = [s for s in SERVICES if service in {source for source, _ in volumes(s).values()}]
+        assert users == [service]
+
+
+@pytest.mark.parametrize("service", sorted({"api"} | WORKERS))
+def test_local_models_are_read_only(service):
+    environment = COMPOSE.environment(service, VALUES)
+    assert volumes(service)[environment["TAILORA_MODELS"]] == ("models", "ro")
+    chosen = COMPOSE.interpolated({**VALUES, "MODELS_DIR": "/srv/models"})
+    assert "/srv/models:/models:ro" in chosen.services[service]["volumes"]
+
+
+# Start, health, stop
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_says_whether_it_is_well(service):
+    check = COMPOSE.services[service]["healthcheck"]
+    if service in ONE_SHOT:
+        assert check == {"disable": True}
+        return
+    assert check["test"][0] == "CMD"
+    assert check["retries"] >= 3
+    assert 0 < seconds(check["timeout"]) <= seconds(check["interval"]) * 2
+    assert seconds(check["start_period"]) >= 30
+
+
+def test_health_is_asked_of_the_service_itself():
+    tests = {s: COMPOSE.services[s]["healthcheck"].get("test", []) for s in SERVICES}
+    port = COMPOSE.environment("api", VALUES)["TAILORA_PORT"]
+    assert f"http://127.0.0.1:{port}/healthz" in tests["api"][-1]
+    assert tests["dispatcher"] == ["CMD", "tailora", "dispatcher", "--check"]
+    for worker in WORKERS:
+        assert tests[worker] == ["CMD", "tailora", "worker", "--check"]
+    assert {"pg_isready", "--host=127.0.0.1"} <= set(tests["postgres"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_ends_is_started_again(service):
+    expected = "no" if service in ONE_SHOT else "unless-stopped"
+    assert COMPOSE.services[service]["restart"] == expected
+
+
+def test_services_start_in_order():
+    def waits(service: str) -> dict[str, str]:
+        needs = COMPOSE.services[service].get("depends_on", {})
+        return {name: need["condition"] for name, need in needs.items()}
+
+    assert waits("migrate") == {"postgres": "service_healthy"}
+    database = {"migrate": "service_completed_successfully", "postgres": "service_healthy"}
+    assert waits("api") == database
+    for service in {"dispatcher"} | WORKERS:
+        assert waits(service) == database | {"redis": "service_healthy"}
+
+
+def test_workers_may_end_what_they_are_at():
+    for worker in WORKERS:
+        assert seconds(COMPOSE.services[worker]["stop_grace_period"]) == 90
+    for service in ("api", "dispatcher", "redis", "postgres"):
+        assert seconds(COMPOSE.services[service]["stop_grace_period"]) >= 30
+    assert all(COMPOSE.services[s]["init"] is True for s in SERVICES)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_stop_signal_reaches_the_process(target):
+    image = Image.load(target)
+    assert image.all("STOPSIGNAL") == ["SIGTERM"]
+    assert not image.all("ENTRYPOINT")
+    assert json.loads(image.all("CMD")[-1])[0] == "tailora"
+    assert json.loads(image.all("HEALTHCHECK")[-1].partition(" CMD ")[2])[0] != "sh"
+    for service in OURS:
+        assert isinstance(COMPOSE.services[service]["command"], list)
+        assert "entrypoint" not in COMPOSE.services[service]
+
+
+@pytest.mark.parametrize("service", sorted(OURS - {"migrate", "dispatcher"}))
+def test_image_and_compose_agree(service):
+    image = Image.load(target_of(service))
+    assert json.loads(image.all("CMD")[-1]) == COMPOSE.command(service)
+    check = COMPOSE.services[service]["healthcheck"]
+    words = image.all("HEALTHCHECK")[-1]
+    assert ["CMD", *json.loads(words.partition(" CMD ")[2])] == check["test"]
+    for option in ("interval", "timeout", "start_period", "retries"):
+        assert f"--{option.replace('_', '-')}={check[option]} " in words + " "
+
+
+# Workers
+
+
+def test_profiles_choose_the_workers():
+    others = set(SERVICES) - WORKERS
+    assert COMPOSE.started(set()) == others
+    assert COMPOSE.started({"cpu"}) == others | {"worker-analyze-cpu"}
+    assert COMPOSE.started({"gpu"}) == others | {"worker-analyze"}
+
+
+def test_workers_can_be_multiplied():
+    for worker in WORKERS:
+        assert not {"container_name", "hostname", "ports"} & set(COMPOSE.services[worker])
+    assert not [s for s in COMPOSE.services.values() if "container_name" in s]
+
+
+def test_the_gpu_worker_reserves_gpus_and_the_other_none():
+    (device,) = COMPOSE.services["worker-analyze"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["count"], device["capabilities"]) == ("nvidia", "all", ["gpu"])
+    assert "deploy" not in COMPOSE.services["worker-analyze-cpu"]
+    assert COMPOSE.environment("worker-analyze", VALUES)["TAILORA_ANALYZE_DEVICES"] == "auto"
+    assert COMPOSE.environment("worker-analyze-cpu", VALUES)["TAILORA_ANALYZE_DEVICES"] == "cpu"
+
+
+def test_only_workers_run_the_image_with_torch():
+    assert {s for s in OURS if target_of(s) == "worker"} == WORKERS
+    assert {s for s in OURS if target_of(s) == "api"} == OURS - WORKERS
+
+
+def test_the_two_workers_differ_in_their_torch_alone():
+    arguments = {w: FILLED.services[w]["build"].get("args", {}) for w in WORKERS}
+    assert arguments["worker-analyze"] == {}
+    assert arguments["worker-analyze-cpu"]["TORCH_INDEX"].endswith("/whl/cpu")
+    assert "TORCH_INDEX=" in Image.load("worker").all("ARG")
+    assert len({COMPOSE.services[w]["image"] for w in WORKERS}) == 2
+
+
+# Settings
+
+
+@pytest.mark.parametrize("service", sorted(OURS))
+def test_every_setting_is_one_that_the_program_knows(service, monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.startswith("TAILORA_")]:
+        monkeypatch.delenv(name)
+    environment = Image.load(target_of(service)).environment()
+    environment |= COMPOSE.environment(service, VALUES)
+    if "TAILORA_MODELS" in environment:
+        environment["TAILORA_MODELS"] = str(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = load_settings()
+    assert (
+        found.database
+        == "postgresql+psycopg://tailora:postgres_password0123456789@postgres:5432/tailora"
+    )
+    assert found.broker == "redis://:redis_password0123456789@redis:6379/0"
+    assert str(found.data) == "/data"
+    assert found.log_format == "json"
+    assert found.on_loopback == (service != "api")
+
+
+def test_what_the_hub_needs_is_handed_on_only_where_it_is_set():
+    for service in {"api"} | WORKERS:
+        assert not {"HF_TOKEN", "HF_ENDPOINT"} & set(COMPOSE.environment(service, VALUES))
+        given = COMPOSE.environment(service, {**VALUES, "HF_TOKEN": "hf_x"})
+        assert given["HF_TOKEN"] == "hf_x"
+
+
+def test_addresses_can_be_replaced():
+    found = COMPOSE.environment(
+        "api", VALUES, {"postgres:5432": "127.0.0.1:1", "redis:6379": "127.0.0.1:2"}
+    )
+    assert found["TAILORA_DATABASE_URL"].endswith("0123456789@127.0.0.1:1/tailora")
+    assert found["TAILORA_BROKER_URL"].endswith("0123456789@127.0.0.1:2/0")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$A-${A}", "a-a"),
+        ("$$A ${EMPTY:-d} ${EMPTY-d}|", "$A d |"),
+        ("${NONE:-d:e/f} ${NONE-d}", "d:e/f d"),
+        ("${A:+yes}${EMPTY:+no}${EMPTY+set}${NONE+no}", "yesset"),
+        ("${A:?never} ${EMPTY?never}|", "a |"),
+    ],
+)
+def test_interpolation_is_that_of_compose(text, expected):
+    assert interpolate(text, {"A": "a", "EMPTY": ""}) == expected
+
+
+def test_docker_compose_reads_the_same(tmp_path):
+    docker = ["docker", "compose"]
+    if (
+        not shutil.which("docker")
+        or subprocess.run([*docker, "version"], capture_output=True).returncode
+    ):
+        pytest.skip("docker compose is not installed")
+    variables = {**VALUES, "HF_TOKEN": "hf_x", "API_PORT": "9000", "MODELS_DIR": "/srv/models"}
+    (tmp_path / "env").write_text("".join(f"{n}={v}\n" for n, v in variables.items()))
+    files = ["--file", str(ROOT / "docker-compose.yml"), "--env-file", str(tmp_path / "env")]
+    shown = subprocess.run(
+        [*docker, *files, "--profile", "*", "config", "--format", "json"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+    theirs = json.loads(shown.stdout)["services"]
+    assert set(theirs) == set(SERVICES)
+    for name, service in theirs.items():
+        words = [*(service.get("entrypoint") or []), *(service.get("command") or [])]
+        assert [word.replace("$$", "$") for word in words] == COMPOSE.command(name, variables)
+        there = {n: v for n, v in service["environment"].items() if v is not None}
+        assert there == COMPOSE.environment(name, variables)
+
+
+@pytest.mark.parametrize("text", ["${NONE}", "$NONE", "${NONE?why}", "${EMPTY:?why}"])
+def test_a_variable_without_a_value_is_an_error(text):
+    with pytest.raises(Missing, match=r"NONE|EMPTY why"):
+        interpolate(text, {"EMPTY": ""})

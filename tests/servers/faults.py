@@ -1,0 +1,161 @@
+"""Faults inside processes under test, which know nothing of them.
+
+`fault_environment` makes the variables with which Python reads site/sitecustomize.py first, also
+in each process that such a process starts. A fault waits until its module is imported: nothing is
+imported for it.
+"""
+
+import importlib
+import importlib.util
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import wraps
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+SITE = Path(__file__).parent / "site"
+ROOT = Path(__file__).parents[2]
+VARIABLE = "TEST_FAULTS"
+SIGN = "fault fired: "
+
+Change = Callable[[ModuleType], None]
+
+
+def fault_environment(*specs: str) -> dict[str, str]:
+    """Variables that bring faults such as `tests.servers.faults:poison:model.layers.0…weight`.
+
+    A spec is a module, a function in it and what the function is called with.
+    """
+    for spec in specs:
+        _function(spec)
+    others = [path for path in [os.environ.get("PYTHONPATH")] if path]
+    return {
+        VARIABLE: "\n".join(specs),
+        "PYTHONPATH": os.pathsep.join([str(SITE), str(ROOT), *others]),
+    }
+
+
+def install(specs: str) -> None:
+    """What sitecustomize does with the variable."""
+    for spec in specs.splitlines():
+        function, arguments = _function(spec)
+        function(*arguments)
+
+
+def poison(name: str) -> None:
+    """SIGKILL to the process that is about to solve the matrix of that name."""
+
+    def strike(found: str) -> None:
+        if found == name:
+            fire(f"poison in {name}")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _before_solving(strike)
+
+
+def slow(seconds: str) -> None:
+    """A pause before each matrix that is solved."""
+
+    def strike(found: str) -> None:
+        fire(f"{seconds} s before {found}")
+        time.sleep(float(seconds))
+
+    _before_solving(strike)
+
+
+def ambiguous(rate: str, seed: str) -> None:
+    """After a commit that succeeded, an OperationalError, at that rate.
+
+    Each process draws the same numbers. The connection is lost as well, except SQLite's.
+    """
+    draw = random.Random(int(seed))
+
+    def change(module: ModuleType) -> None:
+        commit = module.DefaultDialect.do_commit
+
+        @wraps(commit)
+        def do_commit(dialect: Any, connection: Any) -> None:
+            commit(dialect, connection)
+            if draw.random() < float(rate):
+                fire("a commit without an answer")
+                if dialect.name != "sqlite":
+                    getattr(connection, "dbapi_connection", connection).close()
+                raise dialect.loaded_dbapi.OperationalError("the answer to COMMIT was lost")
+
+        module.DefaultDialect.do_commit = do_commit
+
+    after_import("sqlalchemy.engine.default", change)
+
+
+def fire(what: str) -> None:
+    """One line on stderr, whole whoever else writes there."""
+    os.write(2, f"{SIGN}{what}, process {os.getpid()}\n".encode())
+
+
+def after_import(name: str, change: Change) -> None:
+    """Change a module as soon as it is imported, or at once where it is."""
+    if name in sys.modules:
+        change(sys.modules[name])
+    else:
+        finder = next((one for one in sys.meta_path if isinstance(one, _Finder)), None)
+        if finder is None:
+            sys.meta_path.insert(0, finder := _Finder())
+        finder.changes.setdefault(name, []).append(change)
+
+
+def _before_solving(strike: Callable[[str], None]) -> None:
+    """Call it with the name of each matrix that a MatrixSolver does not find kept."""
+
+    def change(module: ModuleType) -> None:
+        batch = module.MatrixSolver.batch
+
+        @wraps(batch)
+        def struck(solver: Any, units: Any) -> Any:
+            for name in _unkept(solver, units):
+                strike(name)
+            return batch(solver, units)
+
+        module.MatrixSolver.batch = struck
+
+    after_import("analyzer.solver", change)
+
+
+def _unkept(solver: Any, units: Any) -> Iterator[str]:
+    for loaded in units:
+        for matrix in loaded.unit.matrices:
+            if solver._kept(matrix, loaded.sha256) is None:
+                yield matrix.name
+
+
+def _function(spec: str) -> tuple[Callable[..., None], list[str]]:
+    module, name, *arguments = spec.split(":")
+    return getattr(importlib.import_module(module), name), arguments
+
+
+class _Finder(MetaPathFinder):
+    """Finds modules as Python does, and changes them when they have been executed."""
+
+    def __init__(self) -> None:
+        self.changes: dict[str, list[Change]] = {}
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if fullname not in self.changes:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                for change in self.changes[fullname]:
+                    change(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
