@@ -23,7 +23,7 @@ from ledger.access import Ledger
 from ledger.outlines import KnownFile, KnownModel, get_outline, put_outline
 from ledger.units import Claim
 from worker.lease import Lease
-from worker.sources import Place, check_hashes, open_place
+from worker.sources import OpenSources, Place, check_hashes
 from worker.steps import outline_known
 
 
@@ -37,8 +37,8 @@ class Outcome:
 
 def read_outline(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outcome:
     """Read headers, and hash local files; the jobs that wait go on in the same transaction."""
-    place = Place(**held.payload["place"])
-    source = _open(ledger, place, lease)
+    source = _open(ledger, held, lease)
+    read = _Counter(source)
     outline = scan_outline(source)
     files = {}
     for name in source.files:
@@ -52,13 +52,14 @@ def read_outline(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outc
         put_outline(connection, ledger.artifacts, key, known)
         outline_known(connection, ledger, held.unit_id, known)
 
-    return Outcome({"bytes_read": dict(source.bytes_read)}, then)
+    return Outcome({"bytes_read": read.since()}, then)
 
 
 def solve_matrices(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outcome:
     """Solve a list of matrices; each spectrum is kept before the next one counts."""
     started, clock = datetime.now(UTC), monotonic()
     known, source = _reopen(ledger, held, lease)
+    read = _Counter(source)
     names = set(held.payload["matrices"])
     matrices = [matrix for matrix in known.outline.matrices if matrix.name in names]
     hashes = check_hashes(source, known, {file for m in matrices for file in files_of(m)})
@@ -68,26 +69,46 @@ def solve_matrices(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Ou
     for _ in run.results(matrices):
         lease.progress()
     made = run.provenance(started, monotonic() - clock)
-    report = made.model_dump(
-        include={"torch", "device", "threads", "bytes_read", "started_at", "seconds"}
-    )
-    return Outcome({**report, "solved": made.spectra_solved, "reused": made.spectra_reused})
+    report = made.model_dump(include={"torch", "device", "threads", "started_at", "seconds"})
+    counts = {"solved": made.spectra_solved, "reused": made.spectra_reused}
+    return Outcome({**report, **counts, "bytes_read": read.since()})
 
 
 def hash_files(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outcome:
     """Hash whole files; the sums of what lies in them confirm what was read in ranges."""
     known, source = _reopen(ledger, held, lease)
+    read = _Counter(source)
     files = set(held.payload["files"])
     check_hashes(source, known, files)
     sums = tensor_sums(source, files, known.outline.matrices, memory=ledger.settings.memory)
-    return Outcome({"sums": sums, "bytes_read": dict(source.bytes_read)})
+    return Outcome({"sums": sums, "bytes_read": read.since()})
 
 
 BODIES = {"outline": read_outline, "matrices": solve_matrices, "hash": hash_files}
 
 
-def _open(ledger: Ledger, place: Place, lease: Lease) -> Source:
-    source = open_place(place, ledger.settings.roots, ledger.store())
+OPEN = OpenSources()
+"""Of this process, which does one unit at a time."""
+
+
+class _Counter:
+    """Bytes that a source has read since."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._before = dict(source.bytes_read)
+
+    def since(self) -> dict[str, int]:
+        return {
+            origin: count - self._before.get(origin, 0)
+            for origin, count in self._source.bytes_read.items()
+        }
+
+
+def _open(ledger: Ledger, held: Claim, lease: Lease) -> Source:
+    place = Place(**held.payload["place"])
+    key = held.payload["outline_key"]
+    source = OPEN.get(key, place, ledger.settings.roots, ledger.store())
     lease.on_stop(source.stop.set)
     return source
 
@@ -97,7 +118,7 @@ def _reopen(ledger: Ledger, held: Claim, lease: Lease) -> tuple[KnownModel, Sour
         known = get_outline(connection, ledger.artifacts, held.payload["outline_key"])
     if known is None:
         raise NothingToAnalyse("the outline of this model is not kept any more; retry the job")
-    return known, _open(ledger, Place(**held.payload["place"]), lease)
+    return known, _open(ledger, held, lease)
 
 
 def _options(payload: dict[str, Any], device: str, memory: int) -> Options:

@@ -11,7 +11,7 @@ from ledger.settle import fail_job, linked_jobs, settle_unit, started
 from ledger.states import LIVE
 from ledger.units import Claim
 from worker.assembling import assemble_all
-from worker.bodies import BODIES, Outcome
+from worker.bodies import BODIES, OPEN, Outcome
 from worker.codes import error_of
 from worker.errors import Stopped
 from worker.lease import Lease
@@ -45,6 +45,7 @@ def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
         patient(PATIENCE)(_postpone, ledger, held, error)
     except Exception as error:
         log.exception("unit_failed", kind=held.kind)
+        OPEN.drop(held.payload["outline_key"])
         patient(PATIENCE)(_fail, ledger, held, error)
     else:
         ready = patient(PATIENCE)(_finish, ledger, held, outcome)

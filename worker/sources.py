@@ -16,6 +16,8 @@ from ledger.errors import DamagedArtifact
 from ledger.outlines import KnownFile, KnownModel
 from ledger.roots import allowed, identity
 
+MOST_OPEN = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -45,6 +47,30 @@ def open_place(place: Place, roots: tuple[Path, ...], memory: HashMemory) -> Sou
     if place.path is not None:
         return open_local(place.model, allowed(place.path, roots), memory)
     return open_source(f"{place.repository}@{place.commit}", memory)
+
+
+class OpenSources:
+    """The sources that a process has open, by the key of their outline: opening asks the Hub for
+    commit, listing and every header, which the next unit of the same model need not do again.
+    """
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self._open: dict[str, Source] = {}
+
+    def get(self, key: str, place: Place, roots: tuple[Path, ...], memory: HashMemory) -> Source:
+        """The source of a pinned model; one whose reads were stopped is opened anew."""
+        source = self._open.pop(key, None)
+        if source is None or source.stop.is_set():
+            source = open_place(place, roots, memory)
+        self._open[key] = source
+        while len(self._open) > MOST_OPEN:
+            del self._open[next(iter(self._open))]
+        return source
+
+    def drop(self, key: str) -> None:
+        """Forget a source that something was wrong with."""
+        self._open.pop(key, None)
 
 
 class KnownWeights:

@@ -1,5 +1,6 @@
 """Which commit a model's name stands for now, asked while somebody waits."""
 
+from dataclasses import replace
 from threading import Timer
 
 from analyzer.checkpoint import CONFIG, MAX_INDEX_BYTES
@@ -18,7 +19,7 @@ def commit_of(name: str, revision: str, seconds: float) -> str:
     settings = HubSettings.from_environment()
     if settings.offline:
         return CachedSnapshot(name, settings, revision).commit
-    transport = Transport(settings, 1)
+    transport = Transport(replace(settings, timeout=min(settings.timeout, seconds / 2)), 1)
     timer = Timer(seconds, transport.stop.set)
     timer.daemon = True
     timer.start()
