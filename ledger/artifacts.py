@@ -8,9 +8,10 @@ from tempfile import NamedTemporaryFile
 
 from sqlalchemy import Connection, select
 
+from analyzer.errors import StoreError
 from ledger.clock import now
 from ledger.errors import DamagedArtifact
-from ledger.insert import insert_new
+from ledger.insert import upsert
 from ledger.tables import artifacts
 
 MOST_IN_ONE_QUERY = 500
@@ -25,7 +26,7 @@ class Artifacts:
         self._inline = inline_bytes
 
     def put(self, connection: Connection, content: bytes) -> str:
-        """Keep bytes; their sha256."""
+        """Keep bytes; their sha256. What was damaged since is whole again. Raises StoreError."""
         digest = hashlib.sha256(content).hexdigest()
         inline = len(content) <= self._inline
         if not inline:
@@ -36,7 +37,8 @@ class Artifacts:
             "content": content if inline else None,
             "created_at": now(),
         }
-        insert_new(connection, artifacts, row)
+        differs = artifacts.c.content.is_distinct_from
+        upsert(connection, artifacts, row, key=["sha256"], where=lambda new: differs(new.content))
         return digest
 
     def get(self, connection: Connection, digest: str) -> bytes:
@@ -65,21 +67,27 @@ class Artifacts:
     def _read(self, digest: str) -> bytes:
         try:
             return self._path(digest).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return b""
 
     def _write(self, digest: str, content: bytes) -> None:
         """Written aside and renamed, so that a reader never sees half of it."""
         path = self._path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
-            try:
-                draft.write(content)
-                draft.flush()
-                os.fsync(draft.fileno())
-                Path(draft.name).replace(path)
-            finally:
-                Path(draft.name).unlink(missing_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
+                try:
+                    draft.write(content)
+                    draft.flush()
+                    os.fsync(draft.fileno())
+                    Path(draft.name).replace(path)
+                finally:
+                    Path(draft.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot keep results in {self._folder}: {error.strerror}; make room there, or set "
+                "TAILORA_DATA to another folder"
+            ) from error
 
 
 def in_parts(digests: Iterable[str]) -> Iterator[list[str]]:

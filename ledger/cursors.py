@@ -25,13 +25,18 @@ def decode(cursor: str, filters: Mapping[str, object]) -> str:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         last_id, made, mark = json.loads(base64.urlsafe_b64decode(padded))
         age = time.time() - float(made)
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError) as error:
         raise InvalidCursor(_NOT_OURS) from error
-    if mark != _mark(filters) or not isinstance(last_id, str):
+    if mark != _mark(filters) or not isinstance(last_id, str) or not _is_id(last_id):
         raise InvalidCursor(_NOT_OURS)
     if not 0 <= age + 60 <= LIFETIME + 60:
         raise ExpiredCursor("the cursor is more than a day old; start from the first page")
     return last_id
+
+
+def _is_id(text: str) -> bool:
+    """Whether a database can compare it: no NUL, no half of a character."""
+    return text.isascii() and text.isprintable()
 
 
 def _mark(filters: Mapping[str, object]) -> str:

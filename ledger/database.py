@@ -1,6 +1,7 @@
 """One engine for SQLite and PostgreSQL: short transactions, and one error when it is away."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ledger.errors import DatabaseUnavailable, SettingsError
 from ledger.settings import Settings
 
-NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afpfs", "fuse.sshfs", "glusterfs", "lustre"}
+NETWORK = {
+    *("nfs", "nfs4", "cifs", "smbfs", "smb3", "afpfs", "lustre", "ceph", "beegfs", "gpfs", "davfs"),
+    *("glusterfs", "fuse.glusterfs", "fuse.ceph", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"),
+}
 _WRITES = "tailora_writes"
 
 
@@ -26,6 +30,7 @@ class Database:
         """Connect to nothing yet. Raises SettingsError for SQLite on a network volume."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writing = threading.local()
         self.engine: Engine = _sqlite(self.url.database) if self.is_sqlite else _postgres(url)
 
     @classmethod
@@ -35,7 +40,14 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that writes nothing."""
+        """A transaction that writes nothing: inside one of this thread that writes, that one.
+
+        A second connection might never come, where all are held by those who wait for this one.
+        """
+        mine: Connection | None = getattr(self._writing, "connection", None)
+        if mine is not None:
+            yield mine
+            return
         with _available(), self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -45,7 +57,11 @@ class Database:
         with _available(), self.engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
             with connection.begin():
-                yield connection
+                self._writing.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._writing.connection = None
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -81,7 +97,7 @@ def _postgres(url: str) -> Engine:
 
 
 def _sqlite(path: str | None) -> Engine:
-    if not path:
+    if not path or path == ":memory:":
         raise SettingsError("TAILORA_DATABASE_URL is wrong: SQLite needs a file")
     _refuse_network_volume(Path(path))
     engine = create_engine(

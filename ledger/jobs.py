@@ -1,6 +1,6 @@
 """Jobs: submit, look up, list, cancel, retry, delete; always an owner's own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,8 @@ def cancel(connection: Connection, owner: str, kind: str, job_id: str) -> bool:
     asked already. Raises NotFound.
     """
     get(connection, owner, kind, job_id)
+    family = (jobs.c.id == job_id) | (jobs.c.parent_id == job_id)
+    connection.execute(select(jobs.c.id).where(family).order_by(jobs.c.id).with_for_update())
     if not _ask_to_stop(connection, job_id):
         return False
     asked = [child for child in _children(connection, job_id) if _ask_to_stop(connection, child)]
@@ -183,12 +185,25 @@ def remove(connection: Connection, owner: str, kind: str, job_id: str) -> None:
     connection.execute(delete(jobs).where(jobs.c.id.in_(family), jobs.c.state.in_(ENDED)))
 
 
-def counted(connection: Connection, job_ids: list[str]) -> dict[str, tuple[int, int]]:
-    """Spectra done and wanted over the units of each job."""
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Spectra of a job: kept before it had units, done by its units, and wanted of these."""
+
+    stored: int
+    done: int = 0
+    wanted: int = 0
+
+
+def counted(connection: Connection, job_ids: Iterable[str]) -> dict[str, Count]:
+    """How far each job is."""
+    mine = (units.c.id == links.c.unit_id) & (units.c.kind == "matrices")
     rows = connection.execute(
-        select(links.c.job_id, func.sum(units.c.done), func.sum(units.c.size))
-        .join(units, units.c.id == links.c.unit_id)
-        .where(links.c.job_id.in_(job_ids), units.c.kind == "matrices")
-        .group_by(links.c.job_id)
+        select(jobs.c.id, jobs.c.stored, func.sum(units.c.done), func.sum(units.c.size))
+        .select_from(jobs.outerjoin(links).outerjoin(units, mine))
+        .where(jobs.c.id.in_(list(job_ids)))
+        .group_by(jobs.c.id, jobs.c.stored)
     )
-    return {job_id: (int(done), int(size)) for job_id, done, size in rows}
+    return {
+        job_id: Count(stored, int(done or 0), int(wanted or 0))
+        for job_id, stored, done, wanted in rows
+    }

@@ -45,7 +45,7 @@ def configure_logs(settings: Settings) -> None:
     for noisy in ("uvicorn", "uvicorn.access", "uvicorn.error", "celery", "httpx2"):
         logging.getLogger(noisy).handlers.clear()
         logging.getLogger(noisy).propagate = True
-    for quiet in ("uvicorn.access", "httpx2", "httpcore2", "kombu", "amqp", "alembic"):
+    for quiet in ("uvicorn.access", "httpx2", "httpcore2", "kombu", "amqp", "alembic", "celery"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
 
 

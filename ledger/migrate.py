@@ -16,9 +16,12 @@ FOLDER = Path(__file__).parent / "migrations"
 def upgrade(database: Database) -> tuple[str | None, str]:
     """Bring the tables to this version: the versions before and after.
 
-    Two programs may do so at once: the second one waits and finds nothing to do.
+    Two programs may do so at once: the second one waits and finds nothing to do. Raises
+    WrongVersion for tables of a version that this program does not know.
     """
     before = current(database)
+    if before is not None and before not in _known():
+        raise WrongVersion(_newer(before))
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
     with database.write() as connection:
@@ -49,8 +52,21 @@ def current(database: Database) -> str | None:
 def check(database: Database) -> None:
     """Raise WrongVersion unless the tables are those of this version."""
     found = current(database)
+    if found is not None and found not in _known():
+        raise WrongVersion(_newer(found))
     if found != head():
         raise WrongVersion(
             f"the database is at version {found or 'none'}, this program needs {head()}; "
             "run `tailora db upgrade`"
         )
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
+
+
+def _newer(found: str) -> str:
+    return (
+        f"the database is at version {found}, which is newer than this program ({head()}); "
+        "install the version that made it"
+    )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from analyzer.outline import Outline
 from ledger.artifacts import Artifacts
 from ledger.clock import now
-from ledger.insert import insert_new
+from ledger.insert import upsert
 from ledger.tables import outlines
 
 
@@ -30,7 +30,7 @@ class KnownModel:
 
 
 def put_outline(connection: Connection, artifacts: Artifacts, key: str, model: KnownModel) -> None:
-    """Keep an outline; the first one stays."""
+    """Keep an outline."""
     files = {name: [file.size, file.sha256, file.trusted] for name, file in model.files.items()}
     row = {
         "key": key,
@@ -38,17 +38,21 @@ def put_outline(connection: Connection, artifacts: Artifacts, key: str, model: K
         "files": {"files": files, "warnings": list(model.warnings)},
         "created_at": now(),
     }
-    insert_new(connection, outlines, row)
+    upsert(connection, outlines, row, key=["key"])
 
 
 def get_outline(connection: Connection, artifacts: Artifacts, key: str) -> KnownModel | None:
-    """The outline of that key; None where nobody has read it yet, or another version did."""
+    """The outline of that key; None where it is to be read: for the first time, or as another
+    version did, or because it is damaged.
+    """
     row = connection.execute(select(outlines).where(outlines.c.key == key)).one_or_none()
     if row is None:
         return None
-    content = artifacts.get(connection, row.artifact)
+    content = artifacts.get_all(connection, [row.artifact])
+    if row.artifact not in content:
+        return None
     return KnownModel(
-        Outline.model_validate_json(content),
+        Outline.model_validate_json(content[row.artifact]),
         {name: KnownFile(*fields) for name, fields in row.files["files"].items()},
         tuple(row.files["warnings"]),
     )

@@ -1,35 +1,51 @@
 """Which units to send next: fair over owners, never far ahead of free slots."""
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 
 from ledger.clock import now
 from ledger.presence import live_slots
 from ledger.states import LIVE
 from ledger.tables import jobs, links, units
+from ledger.units import due
 
 AHEAD = 2
 """Units sent or running for each slot."""
 
 
 def take_next(connection: Connection, queue: str, *, presence: float) -> list[tuple[str, float]]:
-    """Move units from queued to sent: their ids, each with the seconds that it may take."""
+    """Move units from queued to sent: their ids, each with the seconds that it may take.
+
+    None where another dispatcher is at it, which would not see how far ahead this one goes. A unit
+    that is changed at this moment has its turn later, so that nobody waits for a dispatcher.
+    """
+    if not _alone(connection):
+        return []
     busy = connection.scalar(
         select(func.count()).select_from(units).where(units.c.state.in_(("sent", "leased")))
     )
     room = AHEAD * live_slots(connection, queue, presence=presence) - (busy or 0)
     if room <= 0:
         return []
-    taken = []
+    taken, queued = [], units.alias()
     for unit_id in _next(connection, room):
+        free = select(queued.c.id).where(queued.c.id == unit_id, queued.c.state == "queued")
         seconds = connection.scalar(
             update(units)
-            .where(units.c.id == unit_id, units.c.state == "queued")
+            .where(units.c.id.in_(free.with_for_update(skip_locked=True)))
+            .where(units.c.state == "queued")
             .values(state="sent", sent_at=now())
             .returning(units.c.seconds)
         )
         if seconds is not None:
             taken.append((unit_id, seconds))
     return taken
+
+
+def _alone(connection: Connection) -> bool:
+    """Whether no other dispatcher chooses until this transaction ends."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(8245362))))
 
 
 def _next(connection: Connection, room: int) -> list[str]:
@@ -57,7 +73,7 @@ def _next(connection: Connection, room: int) -> list[str]:
         .where(
             units.c.state == "queued",
             jobs.c.state.in_(LIVE),
-            or_(units.c.not_before.is_(None), units.c.not_before <= now()),
+            due(),
         )
         .subquery()
     )

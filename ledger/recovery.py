@@ -11,9 +11,9 @@ from ledger.clock import now
 from ledger.database import Database
 from ledger.settings import Settings
 from ledger.settle import settle_job, settle_unit
-from ledger.states import LIVE, OPEN
+from ledger.states import ENDED, LIVE, OPEN
 from ledger.tables import idempotency, jobs, links, units, workers
-from ledger.units import end_all, wanted
+from ledger.units import end_all, lock_jobs, wanted
 
 FORGET_WORKERS = 3600.0
 FORGET_KEYS = 86_400.0
@@ -44,6 +44,7 @@ class Recovered:
 def recover(database: Database, settings: Settings) -> Recovered:
     """One pass. Raises DatabaseUnavailable."""
     with database.write() as connection:
+        lock_jobs(connection, or_(_over(), _unwanted()))
         dropped = _drop_unwanted(connection)
         failed = _give_up(connection, settings.attempts)
         requeued = _requeue(connection, settings.resend)
@@ -53,7 +54,7 @@ def recover(database: Database, settings: Settings) -> Recovered:
         _forget(connection)
         waiting = connection.scalars(
             select(jobs.c.id).where(
-                jobs.c.state == "running",
+                jobs.c.state.in_(LIVE),
                 jobs.c.phase == "assembling",
                 or_(jobs.c.assemble_until.is_(None), jobs.c.assemble_until < now()),
             )
@@ -69,17 +70,24 @@ def _over() -> ColumnElement[bool]:
     )
 
 
+def _unwanted() -> ColumnElement[bool]:
+    """Open, in nobody's hands, and no live job waits for it."""
+    return and_(units.c.state.in_(OPEN), ~wanted(), or_(_over(), units.c.state != "leased"))
+
+
 def _drop_unwanted(connection: Connection) -> list[str]:
-    return end_all(
-        connection, and_(~wanted(), or_(_over(), units.c.state != "leased")), "cancelled"
-    )
+    return end_all(connection, _unwanted(), "cancelled")
 
 
 def _give_up(connection: Connection, attempts: int) -> list[str]:
+    """Fail what was started too often, also what waits: a pass that met the lease's end put it
+    back, or more starts were allowed then.
+    """
     spent = units.c.stalls >= attempts
     late = and_(_over(), spent, units.c.deadline_at < now(), units.c.lease_until >= now())
     given_up = end_all(connection, late, "failed", LATE)
-    return [*given_up, *end_all(connection, and_(_over(), spent), "failed", LOST)]
+    free = or_(_over(), units.c.state.in_(("queued", "sent")))
+    return [*given_up, *end_all(connection, and_(free, spent), "failed", LOST)]
 
 
 def _requeue(connection: Connection, resend: float) -> list[str]:
@@ -91,16 +99,26 @@ def _requeue(connection: Connection, resend: float) -> list[str]:
 
 
 def _settle_left(connection: Connection) -> None:
-    """Jobs that wait for nothing: cancelled ones whose units ended, and what a race left."""
+    """Jobs that wait for nothing: cancelled ones whose units ended, and what a race left.
+
+    A plan or a link that was written while what it waits for ended is not seen by that.
+    """
     open_unit = exists(
         select(1)
         .select_from(links.join(units, units.c.id == links.c.unit_id))
         .where(links.c.job_id == jobs.c.id, units.c.state.in_(OPEN))
     )
-    idle = and_(jobs.c.state.in_(LIVE), jobs.c.phase.in_(("outline", "measuring")), ~open_unit)
+    analysis = jobs.alias()
+    open_analysis = exists(
+        select(1).where(analysis.c.id == jobs.c.analysis_id, analysis.c.state.not_in(ENDED))
+    )
+    idle = or_(
+        and_(jobs.c.phase.in_(("outline", "measuring")), ~open_unit),
+        and_(jobs.c.phase == "waiting", ~open_analysis),
+    )
     left = connection.scalars(
         select(jobs.c.id)
-        .where(or_(jobs.c.state == "cancelling", idle))
+        .where(or_(jobs.c.state == "cancelling", and_(jobs.c.state.in_(LIVE), idle)))
         .order_by(jobs.c.id)
         .with_for_update(skip_locked=True)
     ).all()

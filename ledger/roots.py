@@ -23,12 +23,15 @@ def allowed(model: str, roots: Sequence[Path]) -> Path:
             f"{shown(model)} is a local path, and this service reads none; name a model on the "
             "Hub, or have the operator start it with `--models DIR`"
         )
-    path = _inside(Path(model).expanduser(), roots, model)
-    if path.is_dir():
-        for file in _read_of(path):
-            _regular(_inside(file, roots, model), model)
-    else:
-        _regular(path, model)
+    try:
+        path = _inside(Path(model), roots, model)
+        if path.is_dir():
+            for file in _read_of(path):
+                _regular(_inside(file, roots, model), model)
+        else:
+            _regular(path, model)
+    except OSError as error:
+        raise ModelNotFound(f"{shown(model)} cannot be read: {error.strerror}") from error
     return path
 
 
@@ -57,7 +60,7 @@ def _read_of(folder: Path) -> Iterator[Path]:
 
 def _inside(path: Path, roots: Sequence[Path], model: str) -> Path:
     try:
-        resolved = path.resolve()
+        resolved = path.expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise PathNotAllowed(f"{shown(model)} leads nowhere; name a folder of a model") from error
     if not any(resolved.is_relative_to(root) for root in roots):

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -18,13 +25,19 @@ PREFIX = "TAILORA_"
 OF_THE_COMMAND = {"TAILORA_URL", "TAILORA_API_KEY", "TAILORA_CACHE", "TAILORA_DEBUG"}
 """Variables that the command line reads itself."""
 
+_SCHEMES = {
+    "database_url": ("postgresql+psycopg", "sqlite"),
+    "broker_url": ("redis", "rediss", "filesystem"),
+}
 _DEVICE = r"^(auto|(cpu|cuda:\d+)(,(cpu|cuda:\d+))*)$"
 
 
 class Settings(BaseSettings):
     """Every setting of the service, its workers and their ledger. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, allow_inf_nan=False
+    )
 
     data: Path = Field(
         default_factory=lambda: user_data_path("tailora"),
@@ -74,9 +87,9 @@ class Settings(BaseSettings):
 
     @field_validator("database_url", "broker_url")
     @classmethod
-    def _known_scheme(cls, value: SecretStr) -> SecretStr:
+    def _known_scheme(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         text = value.get_secret_value()
-        known = ("postgresql+psycopg", "sqlite", "redis", "rediss", "filesystem")
+        known = _SCHEMES[str(info.field_name)]
         try:
             if text and make_url(text).drivername not in known:
                 raise ValueError(f"its scheme is none of {', '.join(known)}")
@@ -119,7 +132,7 @@ class Settings(BaseSettings):
     @property
     def broker(self) -> str:
         """The broker's URL."""
-        return self.broker_url.get_secret_value() or "filesystem://"
+        return self.broker_url.get_secret_value() or "filesystem://localhost"
 
     @cached_property
     def roots(self) -> tuple[Path, ...]:

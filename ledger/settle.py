@@ -13,6 +13,12 @@ from ledger.units import end_all, wanted
 
 Error = dict[str, Any]
 
+GONE: Error = {
+    "code": "spectra_missing",
+    "detail": "the analysis that it waited for was deleted; submit the plan again",
+    "retryable": True,
+}
+
 
 def linked_jobs(connection: Connection, unit_id: str, states: tuple[str, ...]) -> list[str]:
     """The jobs in these states that a unit belongs to, locked, in one order for everybody."""
@@ -55,8 +61,12 @@ def settle_unit(connection: Connection, unit_id: str) -> list[str]:
 
 def settle_job(connection: Connection, job_id: str) -> bool:
     """Move a locked job on if none of its units is open; whether it is ready to be assembled."""
-    state = connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
-    if state == "cancelling":
+    job = connection.execute(
+        select(jobs.c.state, jobs.c.analysis_id).where(jobs.c.id == job_id)
+    ).one_or_none()
+    if job is None:
+        return False
+    if job.state == "cancelling":
         held = _units(job_id).where(units.c.state == "leased", ~wanted())
         child = select(jobs.c.id).where(jobs.c.parent_id == job_id, jobs.c.state.not_in(ENDED))
         if _count(connection, held) == 0 and _count(connection, child) == 0:
@@ -74,15 +84,30 @@ def settle_job(connection: Connection, job_id: str) -> bool:
     if error is not None:
         fail_job(connection, job_id, error)
         return False
+    if job.analysis_id is not None and not _follow(connection, job_id, job.analysis_id):
+        return False
     ready = connection.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(LIVE), jobs.c.analysis_id.is_(None))
-        .where(jobs.c.phase != "assembling")
+        .where(jobs.c.id == job_id, jobs.c.state.in_(LIVE), jobs.c.phase != "assembling")
         .values(phase="assembling", state="running")
     )
     if ready.rowcount:
         record(connection, job_id, "measured", "every unit is done")
     return ready.rowcount == 1
+
+
+def _follow(connection: Connection, job_id: str, analysis_id: str) -> bool:
+    """Whether a plan's analysis is there; where it never will be, the plan ends as it did."""
+    analysis = connection.execute(
+        select(jobs.c.state, jobs.c.error).where(jobs.c.id == analysis_id)
+    ).one_or_none()
+    if analysis is None:
+        fail_job(connection, job_id, GONE)
+    elif analysis.state == "failed":
+        fail_job(connection, job_id, analysis.error)
+    elif analysis.state == "cancelled":
+        finish_job(connection, job_id, "cancelled", "its analysis was cancelled")
+    return analysis is not None and analysis.state == "succeeded"
 
 
 def fail_job(connection: Connection, job_id: str, error: Error) -> None:

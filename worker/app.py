@@ -24,6 +24,7 @@ def make_app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=False,
         task_publish_retry=False,
         worker_pool="prefork",
+        worker_proc_alive_timeout=120.0,  # a cold disk takes long to load torch
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=settings.broker.startswith("redis"),
         worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -11,7 +11,6 @@ from allocator.planner import make_plan
 from analyzer.analyze import analyze
 from analyzer.api import with_estimate, with_hashes
 from analyzer.errors import CorruptFile
-from analyzer.outline import Outline
 from analyzer.report import Analysis, Provenance
 from analyzer.source import Source
 from ledger.access import Ledger
@@ -122,16 +121,11 @@ def _document(ledger: Ledger, job: Job) -> tuple[str, str | None]:
     )
     source = known_source(known, model)
     if job["kind"] == "outline":
-        return _outline(known, source).model_dump_json(indent=2), None
+        return with_estimate(known.outline, source).model_dump_json(indent=2), None
     if job["kind"] == "analysis":
         return _analysis(ledger, job, known, source).model_dump_json(indent=2), None
     plan = _plan(ledger, job, known, source)
     return plan.to_json(), plan.digest
-
-
-def _outline(known: KnownModel, source: Source) -> Outline:
-    outline = known.outline.model_copy(update={"warnings": known.outline.warnings})
-    return with_estimate(outline, source)
 
 
 def _analysis(ledger: Ledger, job: Job, known: KnownModel, source: Source) -> Analysis:
@@ -216,12 +210,11 @@ def _plan(ledger: Ledger, job: Job, known: KnownModel, source: Source) -> Plan:
         return make_plan(with_hashes(known.outline, source), options)
     with ledger.database.read() as connection:
         document = get_result(connection, ledger.artifacts, job["analysis_id"])
-        analysis_job = by_id(connection, job["analysis_id"])
-    if document is None or analysis_job is None:
+    if document is None:
         raise Unmeasured(f"analysis {job['analysis_id']} is gone")
     analysis = Analysis.model_validate_json(document)
     analysis = analysis.model_copy(update={"model": place_of(job).model})
-    words = analysis_words(analysis_job)
+    words = plan_words(job).analysis()
     evidence: Evidence = NOTHING
     if set(words.questions().kinds) != {"estimators"}:
         store = ledger.store()

@@ -153,7 +153,7 @@ def _groups(files: Collection[str], matrices: Iterable[Matrix]) -> list[tuple[st
         if len(shared) > 1:
             groups = [group for group in groups if group not in shared]
             groups.append(set().union(*shared))
-    return [tuple(sorted(group)) for group in groups]
+    return sorted(tuple(sorted(group)) for group in groups)
 
 
 def _first(running: dict[str, str], digests: Iterable[str]) -> str | None:

@@ -81,6 +81,7 @@ class Supervisor:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker", name],
                 stdin=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is ours to pass on, in order
                 env={**os.environ, **own_environment(self._ledger.settings)},
             )
             code = self._process.wait()

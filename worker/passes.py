@@ -1,15 +1,16 @@
 """The passes of an analysis over a model: its own, and those that question a plan."""
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from analyzer.analyze import matrices_of
 from analyzer.lookup import Lookup
 from analyzer.options import Options
 from analyzer.outline import Matrix, Outline
 from analyzer.sampling import Halves, Sampling
-from analyzer.selection import select
+from analyzer.selection import name_list, select
 from analyzer.source import Source
 from analyzer.store import SpectrumStore
 from worker.requests import AnalysisWords
@@ -49,5 +50,19 @@ def passes_of(words: AnalysisWords, outline: Outline) -> list[Pass]:
 
 
 def content_key(outline_key: str, words: AnalysisWords) -> str:
-    """What stands for the numbers of an analysis: the same for every owner."""
-    return hashlib.sha256(f"{outline_key} {words.model_dump_json()}".encode()).hexdigest()
+    """What stands for the numbers of an analysis, however its words are spelt.
+
+    Questions count where they measure something.
+    """
+    options = asdict(words.options())
+    options["modules"] = name_list(words.modules)
+    options["windows"] = words.options().windows.model_dump()
+    content = json.dumps([outline_key, options, measured_for(words)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def measured_for(words: AnalysisWords) -> list[str]:
+    """What is measured besides, to question a plan with."""
+    questions = words.questions()
+    halves = [questions.halves.name] if "resampling" in questions.kinds else []
+    return [*halves, *(["bfloat16"] if "bf16" in questions.kinds else [])]

@@ -33,9 +33,12 @@ def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
         log.info("unit_not_taken", unit=unit_id)
         return
     structlog.contextvars.bind_contextvars(unit=unit_id, attempt=held.attempt)
+    log.info("unit_claimed", kind=held.kind)
     try:
         with Lease(ledger, held) as lease:
             outcome = BODIES[held.kind](ledger, held, lease, device)
+        ready = patient(PATIENCE)(_finish, ledger, held, outcome)
+        log.info("unit_ended", kind=held.kind)
     except Stopped:
         patient(PATIENCE)(_drop, ledger, held)
     except DatabaseUnavailable:
@@ -48,7 +51,6 @@ def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
         OPEN.drop(held.payload["outline_key"])
         patient(PATIENCE)(_fail, ledger, held, error)
     else:
-        ready = patient(PATIENCE)(_finish, ledger, held, outcome)
         assemble_all(ledger, ready)
     finally:
         structlog.contextvars.unbind_contextvars("unit", "attempt", "jobs")

@@ -110,6 +110,7 @@ def run_worker(settings: Settings, *, name: str | None = None, follow: bool = Fa
 
     app.worker_main(
         [
+            "--quiet",
             "worker",
             f"--hostname={worker.id}",
             f"--concurrency={len(offered)}",

@@ -57,8 +57,12 @@ ExpertsPerLayer = Annotated[
     ),
 ]  # fmt: skip
 
+_LOCAL = ("base", "device", "memory", "cache", "compare_distributions")
+"""Options that are for this machine."""
+
 
 def analyze(
+    context: typer.Context,
     models: Models,
     everything: All = False,
     base: Base = None,
@@ -86,6 +90,7 @@ def analyze(
     from analyzer.sampling import Windows
     from analyzer.series import series_of
     from service.cli.output import check_out, emit, warn
+    from service.cli.remote import refuse_local_options, wants_service
     from service.cli.sizes import parse_size
     from service.cli.tables import show_analysis, show_series
 
@@ -108,7 +113,11 @@ def analyze(
         "modules": modules,
         "stack": stack,
     }
-    found = [_measure(model, options, quiet) for model in models]
+    if wants_service():
+        refuse_local_options(context, *_LOCAL)
+        found = _from_service(models, options, quiet)
+    else:
+        found = [_measure(model, options, quiet) for model in models]
     if len(found) == 1:
         warn(found[0].warnings)
         emit(found[0], as_json=as_json, out=out, show=lambda to: show_analysis(to, found[0]))
@@ -124,3 +133,19 @@ def _measure(model: str, options: dict[str, Any], quiet: bool) -> "Analysis":
 
     with progress(quiet) as report:
         return analyze_model(model, progress=report, **options)
+
+
+def _from_service(models: list[str], options: dict[str, Any], quiet: bool) -> list["Analysis"]:
+    from analyzer.options import Options
+    from service.cli.remote import check_place, made
+    from service.cli.remotewords import analysis_body
+    from service.client.documents import analysis_of
+
+    measuring = Options(**{k: v for k, v in options.items() if k not in ("base", "cache")})
+    for model in models:
+        check_place(model)
+    bodies = [analysis_body(model, measuring) for model in models]
+    return [
+        made(lambda server, watch, body=body: analysis_of(server, body, watch), quiet)  # type: ignore[misc]
+        for body in bodies
+    ]

@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 
 GRACE_SECONDS = 1.0
-_MESSAGE = "interrupted; what was solved is kept, run again to continue"
+_message = "interrupted; what was solved is kept, run again to continue"
 _leaving = threading.Lock()
 
 
@@ -21,10 +21,16 @@ def end_soon_on_interrupt() -> None:
     signal.signal(signal.SIGINT, _interrupt)
 
 
+def say_when_interrupted(message: str) -> None:
+    """Say this from now on, where the work goes on elsewhere."""
+    global _message
+    _message = message
+
+
 def leave(code: int) -> None:
     """Say that the run was interrupted, and end the process without waiting for its threads."""
     _leaving.acquire()  # never given back: the first to come ends the process
-    typer.echo(_MESSAGE, err=True)
+    typer.echo(_message, err=True)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

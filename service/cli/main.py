@@ -9,11 +9,18 @@ import typer
 from service.cli.analyze import analyze
 from service.cli.cache import cache
 from service.cli.compare import compare
+from service.cli.db import db
+from service.cli.doctor import doctor
 from service.cli.explain import explain
 from service.cli.export import export
 from service.cli.import_plan import import_plan
 from service.cli.inspect import inspect
+from service.cli.jobs import jobs
+from service.cli.keys import keys
 from service.cli.plan import plan
+from service.cli.processes import api, dispatcher, serve, worker
+
+_SERVICE = "Service"
 
 app = typer.Typer(
     name="tailora",
@@ -31,6 +38,14 @@ app.command()(explain)
 app.command()(export)
 app.command("import")(import_plan)
 app.add_typer(cache, name="cache")
+app.command()(doctor)
+app.command(rich_help_panel=_SERVICE)(serve)
+app.add_typer(jobs, name="jobs", rich_help_panel=_SERVICE)
+app.add_typer(keys, name="keys", rich_help_panel=_SERVICE)
+app.add_typer(db, name="db", rich_help_panel=_SERVICE)
+app.command(rich_help_panel=_SERVICE)(api)
+app.command(rich_help_panel=_SERVICE)(dispatcher)
+app.command(rich_help_panel=_SERVICE)(worker)
 
 
 def _version(wanted: bool) -> None:
@@ -54,7 +69,7 @@ def _options(
 
 def main() -> None:
     """Run the command; an expected error becomes one line on stderr and an exit code."""
-    from service.cli.failures import EXPECTED, INTERRUPTED, exit_code
+    from service.cli.failures import INTERRUPTED, exit_code, explained
     from service.cli.interrupt import end_soon_on_interrupt, leave
 
     end_soon_on_interrupt()
@@ -68,8 +83,9 @@ def main() -> None:
         if stop.code == INTERRUPTED:
             leave(INTERRUPTED)
         raise
-    except EXPECTED as error:
-        if os.environ.get("TAILORA_DEBUG"):
+    except Exception as error:
+        line = explained(error)
+        if line is None or os.environ.get("TAILORA_DEBUG"):
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {line}", err=True)
         sys.exit(exit_code(error))

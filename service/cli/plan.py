@@ -1,10 +1,29 @@
 """`tailora plan`: how many experts each layer gets."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import typer
 
+from service.cli.planwords import (
+    Beta,
+    BudgetKindOption,
+    BudgetOption,
+    Counts,
+    Draws,
+    LoraAlpha,
+    MaxExperts,
+    MethodOption,
+    MinExperts,
+    Model,
+    PerModule,
+    Rank,
+    RoundingOption,
+    Scores,
+    Seed,
+    Shape,
+    Stability,
+    TopK,
+)
 from service.cli.words import (
     AspectOption,
     Cache,
@@ -26,98 +45,9 @@ from service.cli.words import (
     WeightingOption,
 )
 
-if TYPE_CHECKING:
-    from allocator.evidence import Questions
-    from allocator.options import PlanOptions
-    from allocator.plan import Plan
-    from analyzer.options import Options
-
-_METHOD, _BUDGET, _LORA, _STABILITY = "Method", "Budget", "Experts", "Stability"
-
-Model = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="MODEL", help="A Hub id (org/name or org/name@revision), a folder, or a file."
-    ),
-]
-Scores = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Plan without a model, from a JSON list, one score per layer, or from a .npy array.",
-    ),
-]
-BudgetOption = Annotated[
-    float | None,
-    typer.Option(
-        "--budget", "-b", metavar="NUMBER", help="How many; see --budget-kind.",
-        rich_help_panel=_BUDGET,
-    ),
-]  # fmt: skip
-BudgetKindOption = Annotated[
-    str,
-    typer.Option(
-        "--budget-kind",
-        help="experts (per layer, summed), mean (per layer) or parameters (trainable).",
-        rich_help_panel=_BUDGET,
-    ),
-]
-RoundingOption = Annotated[
-    str,
-    typer.Option("--rounding", help="largest_remainder or webster.", rich_help_panel=_BUDGET),
-]
-MinExperts = Annotated[int, typer.Option(help="Least of a layer.", rich_help_panel=_BUDGET)]
-MaxExperts = Annotated[int | None, typer.Option(help="Most of a layer.", rich_help_panel=_BUDGET)]
-MethodOption = Annotated[
-    str,
-    typer.Option(
-        "--method", help="alphalora, alphalora_as_released, mola, uniform or custom.",
-        rich_help_panel=_METHOD,
-    ),
-]  # fmt: skip
-Beta = Annotated[
-    float | None,
-    typer.Option(help="alphalora: share ∝ alpha^beta [2.5].", rich_help_panel=_METHOD),
-]
-Shape = Annotated[
-    str | None,
-    typer.Option(
-        help="mola: triangle, inverted_triangle, hourglass, rectangle, diamond, or digits [2468].",
-        rich_help_panel=_METHOD,
-    ),
-]
-Counts = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LIST", help="custom: experts of each layer, e.g. 1,3,5.", rich_help_panel=_METHOD
-    ),
-]
-PerModule = Annotated[
-    bool,
-    typer.Option("--per-module", help="Own count for every module.", rich_help_panel=_METHOD),
-]
-Rank = Annotated[int, typer.Option(help="LoRA rank of an expert.", rich_help_panel=_LORA)]
-LoraAlpha = Annotated[float, typer.Option(help="LoRA scale times rank.", rich_help_panel=_LORA)]
-Stability = Annotated[
-    str,
-    typer.Option(
-        "--stability", metavar="KINDS",
-        help="How sure the counts are: estimators, nominal, resampling, bf16, or all; the last "
-        "two read the weights again.",
-        rich_help_panel=_STABILITY,
-    ),
-]  # fmt: skip
-Draws = Annotated[
-    int,
-    typer.Option("--draws", help="Random halves of every matrix.", rich_help_panel=_STABILITY),
-]
-Seed = Annotated[int, typer.Option("--seed", help="Of all draws.", rich_help_panel=_STABILITY)]
-TopK = Annotated[
-    int, typer.Option("--top-k", help="Experts active for a token.", rich_help_panel=_LORA)
-]
-
 
 def plan(
+    context: typer.Context,
     model: Model = None,
     scores: Scores = None,
     order: Order = None,
@@ -161,7 +91,9 @@ def plan(
     from analyzer.options import Options
     from analyzer.sampling import Windows
     from service.cli.output import check_out, emit, warn
+    from service.cli.planning import from_model, from_scores, from_service
     from service.cli.plantable import show_plan
+    from service.cli.remote import refuse_local_options, wants_service
     from service.cli.sizes import parse_size
 
     check_out(out)
@@ -197,67 +129,17 @@ def plan(
     }
     questions = Questions(stability, draws, seed)
     if scores is not None or order is not None:
-        made = _from_scores(model, scores, order, options, questions)
+        made = from_scores(model, scores, order, options, questions)
     else:
         windows = Windows(rows=sample_rows, ratio=sample_ratio, starts=sample_starts)
         measuring = Options(**measured, **solving, windows=windows, scope="adaptable")
-        made = _from_model(model, options, measuring, questions, cache, quiet)
+        if wants_service():
+            refuse_local_options(context, "device", "memory", "cache")
+            made = from_service(model, options, measuring, questions, quiet)
+        else:
+            made = from_model(model, options, measuring, questions, cache, quiet)
     warn(made.warnings)
     emit(made, as_json=as_json, out=out, show=lambda console: show_plan(console, made))
-
-
-def _from_scores(
-    model: str | None,
-    scores: Path | None,
-    order: str | None,
-    options: "PlanOptions",
-    questions: "Questions",
-) -> "Plan":
-    from allocator.planner import make_plan
-    from service.cli.failures import CommandError
-    from service.cli.scores import read_scores
-
-    if model is not None or scores is None:
-        raise CommandError("give a MODEL or --scores FILE, one of the two; --order is for scores")
-    if questions.kinds != ("estimators",):
-        raise CommandError("scores have no spectra to question; --stability needs a MODEL")
-    return make_plan(read_scores(scores, order, options), options)
-
-
-def _from_model(
-    model: str | None,
-    options: "PlanOptions",
-    measuring: "Options",
-    questions: "Questions",
-    cache: Path | None,
-    quiet: bool,
-) -> "Plan":
-    from allocator.evidence import gather
-    from allocator.planner import check_feasible, make_plan
-    from analyzer.analyze import analyze
-    from analyzer.api import with_hashes
-    from analyzer.scan import outline
-    from analyzer.source import open_source
-    from analyzer.store import FolderStore, default_folder
-    from service.cli.failures import CommandError
-    from service.cli.progress import progress
-
-    if model is None:
-        raise CommandError("give a MODEL or --scores FILE, one of the two")
-    store = FolderStore(cache or default_folder())
-    source = open_source(model, store)
-    found = outline(source)
-    if not check_feasible(found, options):
-        if questions.kinds != ("estimators",):
-            raise CommandError(
-                f"method {options.method} uses no alphas, so there is nothing to question; "
-                "leave --stability out"
-            )
-        return make_plan(with_hashes(found, source), options)
-    with progress(quiet) as report:
-        analysis = analyze(source, measuring, store=store, progress=report, outline=found)
-        evidence = gather(source, measuring, questions, store=store, outline=found, progress=report)
-    return make_plan(analysis, options, evidence)
 
 
 def _parameters(beta: float | None, shape: str | None, counts: str | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Progress of an analysis on stderr: bars on a terminal, else a line every ten seconds."""
+"""How far the work is, on stderr: bars on a terminal, else a line every ten seconds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,25 +9,52 @@ from service.cli.output import stderr
 
 if TYPE_CHECKING:
     from analyzer.progress import Progress, Report
+    from service.client.envelope import Envelope
+    from service.client.waiting import Watch
 
 _EVERY_SECONDS = 10.0
+
+Show = Callable[[int, int | None, str], None]
+"""Shows matrices done, matrices in all where that is known, and what is being done."""
 
 
 @contextmanager
 def progress(quiet: bool) -> Iterator["Report | None"]:
     """A function that shows each step of an analysis; None where nothing is to be shown."""
-    console = stderr()
+    with _shown(quiet) as show:
+        if show is None:
+            yield None
+        else:
+            yield lambda step: show(step.done, step.total, _current(step))
+
+
+@contextmanager
+def job_progress(quiet: bool) -> Iterator["Watch"]:
+    """A function that shows each state of a job of the service."""
+    with _shown(quiet) as show:
+
+        def watch(found: "Envelope") -> None:
+            step = found.progress
+            if show is not None and step is not None:
+                doing = step.phase if found.status == "running" and step.phase else found.status
+                show(step.done or 0, step.total or None, f"{doing}, {found.id}")
+
+        yield watch
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[Show | None]:
     if quiet:
         yield None
-    elif console.is_terminal:
-        with _bars() as report:
-            yield report
+    elif stderr().is_terminal:
+        with _bars() as show:
+            yield show
     else:
         yield _lines()
 
 
 @contextmanager
-def _bars() -> Iterator["Report"]:
+def _bars() -> Iterator[Show]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -48,27 +75,24 @@ def _bars() -> Iterator["Report"]:
     with bars:
         task = bars.add_task("matrices", total=None, current="")
 
-        def report(step: "Progress") -> None:
-            bars.update(task, total=step.total, completed=step.done, current=_current(step))
+        def show(done: int, total: int | None, current: str) -> None:
+            bars.update(task, total=total, completed=done, current=current)
 
-        yield report
+        yield show
 
 
-def _lines() -> "Report":
+def _lines() -> Show:
     console = stderr()
     last = time.monotonic()
 
-    def report(step: "Progress") -> None:
+    def show(done: int, total: int | None, current: str) -> None:
         nonlocal last
         if time.monotonic() - last >= _EVERY_SECONDS:
             last = time.monotonic()
-            console.print(
-                f"{step.done}/{step.total} matrices, {_current(step)}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            wanted = "?" if total is None else total
+            console.print(f"{done}/{wanted} matrices, {current}", highlight=False, soft_wrap=True)
 
-    return report
+    return show
 
 
 def _current(step: "Progress") -> str:

@@ -47,6 +47,7 @@ class Envelope(BaseModel):
     metadata: dict[str, str]
     links: dict[str, str]
     request: dict[str, Any] = Field(description="what was asked for, defaults included")
+    analysis_id: str | None = Field(None, description="the analysis that a plan is made from")
 
 
 class Event(BaseModel):

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from sqlalchemy import Connection
 
 from ledger.access import Ledger
 from ledger.clock import now
-from ledger.jobs import Job, counted, get
+from ledger.jobs import Count, Job, counted, get
 from ledger.results import get_result, result_artifact
 from ledger.states import ENDED
 from service.problems import TITLES
 
 OBJECTS = {"plan": "plan", "analysis": "analysis", "outline": "model_info"}
 PATHS = {"plan": "/v1/plans", "analysis": "/v1/analyses", "outline": "/v1/model-info"}
-HIDDEN = ("place",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,19 @@ def envelopes(connection: Connection, found: Sequence[Job]) -> list[dict[str, An
     """The envelopes of jobs."""
     counts = counted(connection, [job["analysis_id"] or job["id"] for job in found])
     time = connection.scalar(now().select()) or 0.0
-    return [_envelope(job, counts.get(job["analysis_id"] or job["id"]), time) for job in found]
+    nothing = Count(0)  # the analysis was deleted
+    return [
+        _envelope(job, counts.get(job["analysis_id"] or job["id"], nothing), time) for job in found
+    ]
 
 
-def _envelope(job: Job, counts: tuple[int, int] | None, time: float) -> dict[str, Any]:
+def _envelope(job: Job, count: Count, time: float) -> dict[str, Any]:
     request = {**job["request"]["words"]}
     path = f"{PATHS[job['kind']]}/{job['id']}"
     error = job["error"]
     links = {"self": path}
     if job["kind"] == "outline":
-        links["self"] = PATHS["outline"]
+        links["self"] = f"{PATHS['outline']}?{_query(request)}"
     else:
         links |= {name: f"{path}/{name}" for name in ("events", "cancel", "retry")}
     if job["analysis_id"] is not None:
@@ -88,7 +91,7 @@ def _envelope(job: Job, counts: tuple[int, int] | None, time: float) -> dict[str
         "started_at": stamp(job["started_at"]),
         "finished_at": stamp(job["finished_at"]),
         "attempt": job["attempt"],
-        "progress": _progress(job, counts, time),
+        "progress": _progress(job, count, time),
         "error": error and {**error, "title": TITLES[error["code"]][1]},
         "metadata": job["labels"],
         "links": links,
@@ -97,14 +100,17 @@ def _envelope(job: Job, counts: tuple[int, int] | None, time: float) -> dict[str
     }
 
 
-def _progress(job: Job, counts: tuple[int, int] | None, time: float) -> dict[str, Any]:
-    done, total = counts or (0, 0)
-    done, total = min(done, total) + job["stored"], total + job["stored"]
+def _query(words: dict[str, Any]) -> str:
+    return urlencode({name: value for name, value in words.items() if value is not None})
+
+
+def _progress(job: Job, count: Count, time: float) -> dict[str, Any]:
+    done, total = count.stored + min(count.done, count.wanted), count.stored + count.wanted
     if job["state"] == "succeeded":
         done = total
     left = None
-    if job["state"] == "running" and job["started_at"] and done > job["stored"]:
-        pace = (time - job["started_at"]) / (done - job["stored"])
+    if job["state"] == "running" and job["started_at"] and done > count.stored:
+        pace = (time - job["started_at"]) / (done - count.stored)
         left = round(pace * (total - done), 1)
     return {
         "phase": job["phase"],

@@ -22,9 +22,12 @@ from service.jobs.views import document_text, respond, view
 from service.jobs.waiting import preferred_wait, wait_for_end
 from service.plans.export import add_export
 from service.plans.schemas import PlanEnvelope, PlanRequest
-from service.problems import RESPONSES
+from service.problems import RESPONSES, Problem
 from service.resolving import Resolver
+from worker.passes import measured_for
+from worker.requests import AnalysisWords, PlanWords
 from worker.sources import Place
+from worker.steps import analysis_words
 from worker.submitting import ACCEPTED, CREATED, Key, Submitted
 
 PATH = "/v1/plans"
@@ -68,6 +71,7 @@ def _submit(
         with ledger.database.read() as connection:
             analysis = get(connection, owner, "analysis", body.analysis_id)
         words = body.words(analysis["request"]["words"])
+        _check_evidence(words, analysis_words(analysis), body.analysis_id)
         place = Place(**analysis["request"]["place"])
     options = words.plan_options()
     method_named(options.method).parse(options.parameters)
@@ -85,6 +89,16 @@ def _submit(
         key=key,
         analysis_id=body.analysis_id,
     )
+
+
+def _check_evidence(words: PlanWords, measured: AnalysisWords, analysis_id: str) -> None:
+    """Refuse questions that an analysis has measured nothing for."""
+    if not set(measured_for(words.analysis())) <= set(measured_for(measured)):
+        raise Problem(
+            "invalid_option",
+            f"{analysis_id} has not measured what stability {words.stability} asks for; name the "
+            "model in place of the analysis",
+        )
 
 
 @router.get("/{job_id}", response_model=PlanEnvelope, operation_id="get_plan")

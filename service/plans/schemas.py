@@ -58,5 +58,4 @@ class PlanRequest(PlanWords):
 class PlanEnvelope(Envelope):
     """A plan job; `plan` is the untouched document, null until it is done."""
 
-    analysis_id: str | None = Field(description="the analysis that it is made from")
     plan: Plan | None

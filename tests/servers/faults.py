@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ SITE = Path(__file__).parent / "site"
 ROOT = Path(__file__).parents[2]
 VARIABLE = "TEST_FAULTS"
 SIGN = "fault fired: "
+SOLVES = "solves: "
 
 Change = Callable[[ModuleType], None]
 
@@ -70,26 +72,53 @@ def slow(seconds: str) -> None:
     _before_solving(strike)
 
 
-def ambiguous(rate: str, seed: str) -> None:
+def witness() -> None:
+    """No fault: one line for each matrix that is about to be solved; `solves_in` reads them."""
+
+    def note(found: str) -> None:
+        os.write(2, f"{SOLVES}{found}, process {os.getpid()}\n".encode())
+
+    _before_solving(note)
+
+
+def solves_in(text: str) -> list[tuple[str, int]]:
+    """Matrix and process of every solve that a witness saw."""
+    found = re.findall(f"^{SOLVES}(.*), process (\\d+)$", text, re.MULTILINE)
+    return [(name, int(pid)) for name, pid in found]
+
+
+def ambiguous(rate: str, seed: str, *statements: str) -> None:
     """After a commit that succeeded, an OperationalError, at that rate.
 
-    Each process draws the same numbers. The connection is lost as well, except SQLite's.
+    `statements`: only where one that begins so was executed since the last commit. Each process
+    draws the same numbers. The connection is lost as well, except SQLite's.
     """
     draw = random.Random(int(seed))
+    begun: dict[int, str] = {}
 
     def change(module: ModuleType) -> None:
-        commit = module.DefaultDialect.do_commit
+        commit, execute = module.DefaultDialect.do_commit, module.DefaultDialect.do_execute
+
+        @wraps(execute)
+        def do_execute(dialect: Any, cursor: Any, statement: str, *rest: Any, **more: Any) -> None:
+            found = next((words for words in statements if statement.startswith(words)), None)
+            if found:
+                begun[id(cursor.connection)] = found
+            execute(dialect, cursor, statement, *rest, **more)
 
         @wraps(commit)
         def do_commit(dialect: Any, connection: Any) -> None:
             commit(dialect, connection)
-            if draw.random() < float(rate):
-                fire("a commit without an answer")
+            own = getattr(connection, "dbapi_connection", connection)
+            after = begun.pop(id(own), None)
+            if (after or not statements) and draw.random() < float(rate):
+                fire(f"a commit without an answer{f' after {after}' if after else ''}")
                 if dialect.name != "sqlite":
-                    getattr(connection, "dbapi_connection", connection).close()
+                    own.close()
                 raise dialect.loaded_dbapi.OperationalError("the answer to COMMIT was lost")
 
         module.DefaultDialect.do_commit = do_commit
+        module.DefaultDialect.do_execute = do_execute
 
     after_import("sqlalchemy.engine.default", change)
 

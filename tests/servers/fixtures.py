@@ -1,9 +1,14 @@
-"""Servers for tests. Whoever imports these into another conftest starts a cluster more."""
+"""Servers for tests, a plugin that tests/conftest.py names; a second import starts a second cluster."""
+
+import signal
 
 import pytest
 
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
+
+# As Ctrl-C does, so that a run that is told to end leaves no server behind.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

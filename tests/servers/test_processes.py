@@ -71,7 +71,7 @@ def test_nothing_is_left_when_the_run_is_told_to_end(tmp_path):
         "        print('started', process.pid, redis.process.pid)\n"
         "        time.sleep(60)\n"
     )
-    pytest_run = [sys.executable, "-m", "pytest", "-s", "-p", "tests.servers.conftest"]
+    pytest_run = [sys.executable, "-m", "pytest", "-s", "-p", "tests.servers.fixtures"]
     words = [*pytest_run, "--rootdir", tmp_path, tmp_path / "test_endless.py"]
     with Process(*words, log=tmp_path / "log", folder=Path(__file__).parents[2]) as process:
         process.wait_for("started")

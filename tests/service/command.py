@@ -20,7 +20,8 @@ def command(*arguments, before: str = "") -> list[str]:
 
 def variables(**changes) -> dict[str, str]:
     """The environment of a process, without a token unless one is given."""
-    own = {name: value for name, value in os.environ.items() if name != "HF_TOKEN"}
+    not_ours = ("HF_TOKEN", "TAILORA_URL", "TAILORA_API_KEY")
+    own = {name: value for name, value in os.environ.items() if name not in not_ours}
     return {**own, "NO_COLOR": "1", **{name: str(value) for name, value in changes.items()}}
 
 

@@ -117,6 +117,22 @@ def test_from_an_analysis(api):
     assert done["plan"]["digest"] == api.done()["plan"]["digest"]
     assert done["analysis_id"] == analysis["id"]
     assert api.http.post("/v1/plans", json=body).status_code == 201
+    asking = api.http.post("/v1/plans", json={**body, "stability": "resampling"})
+    assert asking.json()["code"] == "invalid_option"
+    nominal = api.http.post("/v1/plans", json={**body, "stability": ["nominal"]})
+    assert nominal.json()["plan"]["scatter"][0]["source"] == "nominal"
+    listed = api.http.get("/v1/plans").json()["data"]
+    assert analysis["id"] in {job["analysis_id"] for job in listed}
+
+
+def test_spelling_does_not_measure_again(api):
+    """Modules as text or list, what stability is by default, seeds that nobody draws with."""
+    first = api.done(modules="q_proj,k_proj")
+    for words in ({"modules": ["q_proj", "k_proj"]}, {"stability": "estimators"}, {"seed": 7},
+                  {"stability": "nominal"}):  # fmt: skip
+        same = api.plan(**{"modules": "q_proj,k_proj", **words})
+        assert same.status_code == 201
+        assert same.json()["analysis_id"] == first["analysis_id"]
 
 
 def test_a_budget_that_cannot_be(api):

@@ -1,0 +1,1 @@
+"""What `tailora doctor` looks at."""

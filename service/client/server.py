@@ -1,0 +1,110 @@
+"""Requests to the service: tried again while it asks to wait, within a deadline."""
+
+import uuid
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay
+
+from analyzer.hub.retry import asked_wait
+from analyzer.version import tailora_version
+from service.client.address import Address
+from service.client.answers import PAUSE, Answer, error_of
+from service.client.errors import ClientError, ServiceUnreachable
+
+DEADLINE = 60.0
+"""Seconds for one request with all its repetitions."""
+
+TIMEOUT = httpx2.Timeout(connect=5.0, read=45.0, write=30.0, pool=5.0)
+BUSY = (429, 503)
+
+
+class _Again(Exception):
+    """An attempt that may go better in some seconds; `final` is what to say after the last one."""
+
+    def __init__(self, seconds: float, final: ClientError) -> None:
+        super().__init__(str(final))
+        self.seconds = seconds
+        self.final = final
+
+
+class Server:
+    """The service at an address. Raises ServiceUnreachable, NotTailora or Refused."""
+
+    def __init__(self, address: Address) -> None:
+        """Connect to nothing yet. Redirects are not followed, so the key goes nowhere else."""
+        headers = {"User-Agent": f"tailora/{tailora_version()}", "Accept": "application/json"}
+        if address.key is not None:
+            headers["Authorization"] = f"Bearer {address.key}"
+        self.url = address.url
+        self._client = httpx2.Client(
+            headers=headers, timeout=TIMEOUT, trust_env=not address.on_this_machine
+        )
+        self._answered = False
+
+    def __enter__(self) -> Self:
+        """Keep connections open between requests."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close them."""
+        self._client.close()
+
+    def get(self, path: str, **parameters: str | int | None) -> Answer:
+        """Look something up."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self._request("GET", path, params=given)
+
+    def post(self, path: str, body: dict[str, Any] | None = None, *, wait: int = 0) -> Answer:
+        """Ask for something once, however often the request has to be sent.
+
+        `wait`: seconds that the answer may be held back for the job to end.
+        """
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        if wait:
+            headers["Prefer"] = f"wait={wait}"
+        return self._request("POST", path, json=body, headers=headers)
+
+    def _request(self, method: str, path: str, **how: Any) -> Answer:
+        retrying = Retrying(
+            retry=retry_if_exception_type(_Again),
+            wait=_as_asked,
+            stop=stop_before_delay(DEADLINE),
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, method, path, how)
+        except _Again as error:
+            raise error.final from error
+
+    def _once(self, method: str, path: str, how: dict[str, Any]) -> Answer:
+        try:
+            found = self._client.request(method, self.url + path, **how)
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            final = ServiceUnreachable(
+                f"{self.url} does not answer ({type(error).__name__}); check TAILORA_URL and "
+                "that the service runs"
+            )
+            if self._answered:
+                raise _Again(PAUSE, final) from error
+            raise final from error
+        self._answered = True
+        headers = dict(found.headers)
+        if found.is_success:
+            return Answer(self.url, found.status_code, found.content, headers)
+        final_error = error_of(self.url, found.status_code, found.content, headers)
+        asked = asked_wait(headers)
+        if found.status_code in BUSY and asked is not None:
+            raise _Again(max(asked, 0.1), final_error)
+        raise final_error
+
+
+def _as_asked(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error.seconds if isinstance(error, _Again) else PAUSE

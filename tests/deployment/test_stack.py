@@ -1,0 +1,125 @@
+"""What docker-compose.yml says, run as plain processes: its commands, its environment, one plan."""
+
+import json
+import os
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.deployment.compose import Compose
+from tests.servers.ports import free_port
+from tests.servers.processes import Process
+from tests.service.command import document
+
+SECRETS = {
+    "POSTGRES_PASSWORD": "p0stgres",
+    "REDIS_PASSWORD": "r3dis",
+    "TAILORA_KEY_PEPPER": "sixteen-or-more-letters",
+}
+BUDGET = 30
+SERVICES = ("api", "dispatcher", "worker-analyze-cpu")
+
+
+class Stack:
+    """The services of the file on this machine; servers are those of the tests."""
+
+    def __init__(self, postgres_url: str, redis_url: str, folder: Path, models: Path) -> None:
+        self._compose = Compose.load()
+        self._addresses = {"postgres:5432": postgres_url, "redis:6379": redis_url}
+        self.folder = folder
+        self.port = free_port()
+        self._own = {
+            "TAILORA_DATA": str(folder / "data"),
+            "TAILORA_MODELS": str(models),
+            "TAILORA_PORT": str(self.port),
+            "TAILORA_LOG_FORMAT": "json",
+        }
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The file's, with what only this machine can know."""
+        named = self._compose.environment(service, {**SECRETS, "HF_TOKEN": ""})
+        for name, url in (
+            ("TAILORA_DATABASE_URL", self._addresses["postgres:5432"]),
+            ("TAILORA_BROKER_URL", self._addresses["redis:6379"]),
+        ):
+            assert name in named
+            named[name] = url
+        own = {n: v for n, v in self._own.items() if n not in ("TAILORA_PORT",) or n in named}
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith("TAILORA_")}
+        return {**inherited, **named, **own}
+
+    def command(self, service: str) -> list[str]:
+        """The file's words, `tailora` as this environment has it."""
+        first, *rest = self._compose.command(service)
+        assert first == "tailora"
+        return [sys.executable, "-m", "service.cli", *rest]
+
+    def process(self, service: str, *words: str) -> Process:
+        """One service, or another command in its environment."""
+        command = [*self.command(service)[:3], *words] if words else self.command(service)
+        own = self.environment(service)
+        return Process(*command, log=self.folder / f"{service}.log", environment=own)
+
+
+@pytest.fixture
+def stack(postgres_url, redis, minilm, tmp_path):
+    return Stack(postgres_url, redis.url, tmp_path, minilm.parent)
+
+
+def run(stack: Stack, service: str, *words: str) -> str:
+    """A command of a service that ends; what it printed."""
+    with stack.process(service, *words) as process:
+        assert process.wait(60) == 0
+        return process.text()
+
+
+def test_the_stack_serves_the_same_plan(stack, minilm):
+    """migrate, a key, api, dispatcher and worker: the digest of the command; health; SIGTERM."""
+    run(stack, "migrate")
+    key = next(
+        word
+        for word in run(stack, "api", "keys", "create", "me").split()
+        if word.startswith("tlr_")
+    )
+    headers = {"Authorization": f"Bearer {key}"}
+    with ExitStack() as running:
+        processes = {name: running.enter_context(stack.process(name)) for name in SERVICES}
+        base = f"http://127.0.0.1:{stack.port}"
+        processes["api"].wait_for(lambda: answers(f"{base}/healthz"), 60)
+        processes["worker-analyze-cpu"].wait_for(lambda: answers(f"{base}/readyz"), 60)
+        assert httpx2.get(f"{base}/v1/plans").status_code == 401
+        body = {"model": str(minilm), "expert_budget": BUDGET}
+        answer = httpx2.post(
+            f"{base}/v1/plans", json=body, headers={**headers, "Prefer": "wait=30"}, timeout=60
+        )
+        job, request_id = answer.json(), answer.headers["x-request-id"]
+        expected = document("plan", minilm, "--budget", BUDGET)
+        assert job["status"] == "succeeded", job
+        assert job["plan"]["digest"] == expected["digest"]
+        for name in ("dispatcher", "worker-analyze-cpu"):
+            run(stack, name, *stack.command(name)[3:], "--check")
+        for name, process in processes.items():
+            began = time.monotonic()
+            assert process.terminate() == 0, name
+            print(f"{name} left {time.monotonic() - began:.1f} s after SIGTERM")
+            assert not process.children()
+    logs = {name: (stack.folder / f"{name}.log").read_text() for name in SERVICES}
+    answered = [json.loads(line) for line in logs["api"].splitlines() if '"POST"' in line]
+    assert [(line["job"], line["request"]) for line in answered] == [(job["id"], request_id)]
+    worked = [
+        line for line in logs["worker-analyze-cpu"].splitlines() if job["analysis_id"] in line
+    ]
+    assert worked, "a worker's lines name the job"
+    for secret in (*SECRETS.values(), key):
+        assert secret not in "".join(logs.values())
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx2.get(url).status_code == 200
+    except httpx2.TransportError:
+        return False
