@@ -1,5 +1,6 @@
 """The ASGI app."""
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from analyzer.version import tailora_version
@@ -14,6 +15,8 @@ from service.system.endpoints import router as system
 
 TITLE = "TaiLoRA"
 SUMMARY = "From a model's weights to a plan for its LoRA experts"
+MOST_HANGING = 4
+"""Threads that a silent database may hold for the sake of /readyz."""
 
 
 def create_app(ledger: Ledger) -> FastAPI:
@@ -27,6 +30,7 @@ def create_app(ledger: Ledger) -> FastAPI:
     )
     app.state.ledger = ledger
     app.state.resolver = Resolver(ledger)
+    app.state.readiness_threads = CapacityLimiter(MOST_HANGING)
     problems.install(app)
     for router in (plans, analyses, models, system):
         app.include_router(router)

@@ -3,7 +3,7 @@
 import platform
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from allocator.forms.registry import FORMS
@@ -79,9 +79,9 @@ def healthz() -> Health:
 @router.get(
     "/readyz", operation_id="readyz", responses={503: {"model": Readiness, "description": "Not"}}
 )
-def readyz(ledger: TheLedger, response: Response) -> Readiness:
+async def readyz(request: Request, ledger: TheLedger, response: Response) -> Readiness:
     """Whether a job would run now: 200, or 503 with what is missing."""
-    found = readiness(ledger)
+    found = await readiness(ledger, request.app.state.readiness_threads)
     response.status_code = 200 if found.ready else 503
     return found
 
