@@ -43,9 +43,14 @@ class Lease:
         self._thread.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """However the unit ended: where it had to stop, that is why. Raises Stopped."""
         self._left.set()
         self._thread.join()
+        if not isinstance(error, Stopped):
+            self.check()
 
     def on_stop(self, call: Callable[[], None]) -> None:
         """Call this when the unit must stop, so that it ends soon."""

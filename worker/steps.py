@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from allocator.planner import check_feasible
+from allocator.planner import check_feasible, make_plan
+from analyzer.outline import Outline
 from ledger.access import Ledger
 from ledger.adding import add_unit
 from ledger.events import record
@@ -16,6 +17,7 @@ from ledger.states import LIVE
 from ledger.tables import jobs
 from worker.codes import EXPECTED, error_of
 from worker.dividing import add_units, outline_unit
+from worker.passes import passes_of
 from worker.requests import AnalysisWords, PlanWords
 from worker.sources import Place
 
@@ -33,6 +35,23 @@ def analysis_words(job: Job) -> AnalysisWords:
 def plan_words(job: Job) -> PlanWords:
     """What a plan job is asked for."""
     return PlanWords.model_validate(job["request"]["words"])
+
+
+def check_plan(outline: Outline, words: PlanWords) -> None:
+    """Refuse what no alphas could make a plan of. Raises AllocatorError or AnalyzerError."""
+    options = words.plan_options()
+    if check_feasible(outline, options):
+        passes_of(words.analysis(), outline)
+    else:
+        make_plan(outline, options)
+
+
+def check_if_known(ledger: Ledger, outline_key: str, words: PlanWords) -> None:
+    """Refuse it before anything is written, where the model's outline is known. Raises alike."""
+    with ledger.database.read() as connection:
+        known = get_outline(connection, ledger.artifacts, outline_key)
+    if known is not None:
+        check_plan(known.outline, words)
 
 
 def begin(connection: Connection, ledger: Ledger, job_id: str) -> bool:
@@ -71,7 +90,7 @@ def _check_plan(connection: Connection, job: Job, known: KnownModel) -> None:
         return
     plan = by_id(connection, job["parent_id"])
     if plan is not None:
-        check_feasible(known.outline, plan_words(plan).plan_options())
+        check_plan(known.outline, plan_words(plan))
 
 
 def _measure(connection: Connection, ledger: Ledger, job: Job, known: KnownModel) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+import structlog
 from sqlalchemy import Connection
 
 from allocator.methods import method_named
@@ -21,6 +22,8 @@ from worker.sources import Place
 from worker.steps import begin
 
 ACCEPTED, CREATED, FOUND = 202, 201, 200
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,16 @@ def submit(ledger: Ledger, asked: Submission) -> Submitted:
         done, ready = _submit(ledger, asked)
     except _Raced:
         done, ready = _submit(ledger, asked)
-    assemble_all(ledger, ready)
+    _assemble_now(ledger, ready)
     return done
+
+
+def _assemble_now(ledger: Ledger, ready: list[str]) -> None:
+    """The job is accepted, so nothing that happens now is the caller's: the reaper tries again."""
+    try:
+        assemble_all(ledger, ready)
+    except Exception:
+        log.exception("assembling_failed", jobs=ready)
 
 
 class _Raced(Exception):
@@ -185,7 +196,7 @@ def resume(ledger: Ledger, owner: str, kind: str, job_id: str) -> None:
                 ready.append(job_id)
         else:
             _resume_plan(connection, ledger, owner, job, ready)
-    assemble_all(ledger, ready)
+    _assemble_now(ledger, ready)
 
 
 def _resume_plan(

@@ -105,8 +105,8 @@ def _answer(
         found = view(connection, owner, "analysis", job_id)
         text = document_text(ledger, connection, found)
     summary = None if text is None else _summary(text)
-    if status == ACCEPTED and summary is not None:
-        status = CREATED
+    if status in (ACCEPTED, CREATED):
+        status = ACCEPTED if summary is None else CREATED
     return respond(request, found, status=status, documents={"summary": summary}, headers=headers)
 
 

@@ -27,7 +27,7 @@ from service.resolving import Resolver
 from worker.passes import measured_for
 from worker.requests import AnalysisWords, PlanWords
 from worker.sources import Place
-from worker.steps import analysis_words
+from worker.steps import analysis_words, check_if_known
 from worker.submitting import ACCEPTED, CREATED, Key, Submitted
 
 PATH = "/v1/plans"
@@ -79,6 +79,7 @@ def _submit(
     words.analysis().questions()
     if place is None:
         place = resolver.place(str(body.model), body.revision)
+    check_if_known(ledger, place.key(), words)
     return accept(
         ledger,
         kind="plan",
@@ -118,8 +119,8 @@ def _answer(
     with ledger.database.read() as connection:
         found = view(connection, owner, "plan", job_id)
         plan = document_text(ledger, connection, found)
-    if status == ACCEPTED and plan is not None:
-        status = CREATED
+    if status in (ACCEPTED, CREATED):
+        status = ACCEPTED if plan is None else CREATED
     return respond(request, found, status=status, documents={"plan": plan}, headers=headers)
 
 

@@ -90,10 +90,11 @@ def solves_in(text: str) -> list[tuple[str, int]]:
 def ambiguous(rate: str, seed: str, *statements: str) -> None:
     """After a commit that succeeded, an OperationalError, at that rate.
 
-    `statements`: only where one that begins so was executed since the last commit. Each process
-    draws the same numbers. The connection is lost as well, except SQLite's.
+    `statements`: only where one that begins so (without quotes) was executed since the last commit;
+    each has draws of its own. Each process draws the same numbers. The connection is lost as well,
+    except SQLite's.
     """
-    draw = random.Random(int(seed))
+    draws = {words: random.Random(f"{seed} {words}") for words in (*statements, None)}
     begun: dict[int, str] = {}
 
     def change(module: ModuleType) -> None:
@@ -101,7 +102,8 @@ def ambiguous(rate: str, seed: str, *statements: str) -> None:
 
         @wraps(execute)
         def do_execute(dialect: Any, cursor: Any, statement: str, *rest: Any, **more: Any) -> None:
-            found = next((words for words in statements if statement.startswith(words)), None)
+            plain = statement.replace('"', "")
+            found = next((words for words in statements if plain.startswith(words)), None)
             if found:
                 begun[id(cursor.connection)] = found
             execute(dialect, cursor, statement, *rest, **more)
@@ -111,7 +113,7 @@ def ambiguous(rate: str, seed: str, *statements: str) -> None:
             commit(dialect, connection)
             own = getattr(connection, "dbapi_connection", connection)
             after = begun.pop(id(own), None)
-            if (after or not statements) and draw.random() < float(rate):
+            if (after or not statements) and draws[after].random() < float(rate):
                 fire(f"a commit without an answer{f' after {after}' if after else ''}")
                 if dialect.name != "sqlite":
                     own.close()

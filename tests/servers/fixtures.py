@@ -1,4 +1,4 @@
-"""Servers for tests, a plugin that tests/conftest.py names; a second import starts a second cluster."""
+"""Servers for tests: a plugin of tests/conftest.py. Who imports them starts a cluster more."""
 
 import signal
 

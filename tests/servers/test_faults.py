@@ -7,7 +7,7 @@ import sys
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.servers.faults import SIGN, SITE, fault_environment
+from tests.servers.faults import SIGN, SITE, fault_environment, solves_in
 from tests.servers.models import write_matrices
 from tests.servers.processes import Process
 
@@ -143,3 +143,22 @@ def test_a_fault_that_cannot_be_is_refused(tmp_path):
     process = run(tmp_path, "print('ran')", code_of=1, **wrong)
     assert "no faults: AttributeError" in process.text()
     assert "ran" not in process.text().splitlines()
+
+
+def test_a_witness_sees_each_solve(tmp_path, model):
+    folder, names = model
+    process = run(tmp_path, PLAIN, folder, faults=["tests.servers.faults:witness"])
+    assert sorted(solves_in(process.text())) == [(name, process.pid) for name in sorted(names)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_only_chosen_commits_are_ambiguous(tmp_path, request, kind):
+    sqlite = f"sqlite:///{tmp_path / 'database'}"
+    url = sqlite if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    quoted = INSERT.replace("INTO t VALUES", 'INTO "t" VALUES')
+    for statement, times in [("UPDATE t", 0), ("INSERT INTO t V", 40)]:
+        fault = f"tests.servers.faults:ambiguous:1:5:{statement}"
+        process = run(tmp_path, quoted, url, faults=[fault])
+        assert len(fired(process)) == times
+        (tmp_path / "log").unlink()
+        quoted = quoted.replace("CREATE TABLE t", "CREATE TABLE other")

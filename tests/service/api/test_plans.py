@@ -136,7 +136,7 @@ def test_spelling_does_not_measure_again(api):
 
 
 def test_a_budget_that_cannot_be(api):
-    """Refused by headers, before any weight is read; at once where these are known."""
+    """Found by headers, before any weight is read; refused at once where these are known."""
     failed = api.done(expert_budget=3)
     assert failed["status"] == "failed"
     assert failed["plan"] is None
@@ -144,6 +144,17 @@ def test_a_budget_that_cannot_be(api):
     assert "6" in failed["error"]["detail"]
     assert not all_units(api.ledger)
     assert row(api.ledger, failed["analysis_id"])["state"] == "failed"
+    jobs = api.count()
+    for words, code in (
+        ({"expert_budget": 3}, "budget_infeasible"),
+        ({"expert_budget": 3, "method": "uniform"}, "budget_infeasible"),
+        ({"method": "custom", "counts": [1, 2], "expert_budget": None}, "invalid_option"),
+        ({"modules": "v_proj"}, "invalid_option"),
+        ({"stack": "vision"}, "invalid_option"),
+    ):
+        again = api.plan(**words)
+        assert (again.status_code, again.json()["code"]) == (422, code)
+    assert api.count() == jobs
 
 
 def test_prefer_wait_and_etag(api):
@@ -218,7 +229,7 @@ def test_export(api, to):
 
 
 def test_delete_and_retry(api):
-    failed = api.done(expert_budget=3)
+    failed = api.done(expert_budget=3)  # nobody has read the headers yet
     path = failed["links"]["self"]
     assert api.http.post(f"{path}/retry").status_code == 202
     again = api.http.get(path).json()
