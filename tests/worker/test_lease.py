@@ -75,9 +75,14 @@ def test_native_code_that_hears_nothing_loses_its_process(api, monkeypatch):
     monkeypatch.setattr("worker.lease.GRACE_SECONDS", 0.3)
     job, held = claimed(api)
     killed = threading.Event()
-    with pytest.raises(Stopped), Lease(api.ledger, held, kill=killed.set):
-        api.http.post(f"{job['links']['self']}/cancel")
-        assert killed.wait(5)
+
+    def hold():
+        with Lease(api.ledger, held, kill=killed.set):
+            api.http.post(f"{job['links']['self']}/cancel")
+            assert killed.wait(5)
+
+    with pytest.raises(Stopped):
+        hold()
 
 
 def test_progress_of_a_lost_unit_stops_it(api):
