@@ -74,6 +74,12 @@ def get(connection: Connection, owner: str, kind: str, job_id: str) -> Job:
     return row
 
 
+def get_locked(connection: Connection, owner: str, kind: str, job_id: str) -> Job:
+    """The same, and nobody changes it until the transaction ends. Raises NotFound."""
+    connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+    return get(connection, owner, kind, job_id)
+
+
 def by_id(connection: Connection, job_id: str) -> Job | None:
     """A job, whoever's it is; for workers."""
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()

@@ -15,8 +15,10 @@ from analyzer.report import Analysis, Provenance
 from analyzer.source import Source
 from ledger.access import Ledger
 from ledger.clock import now
+from ledger.errors import DamagedArtifact
 from ledger.jobs import Job, by_id
 from ledger.outlines import KnownModel, get_outline
+from ledger.recovery import LOST
 from ledger.results import get_result, put_result
 from ledger.settle import fail_job, finish_job
 from ledger.spectra import LedgerStore
@@ -46,6 +48,9 @@ def assemble(ledger: Ledger, job_id: str) -> list[str]:
     """
     with ledger.database.write() as connection:
         job = _take(connection, job_id)
+        if job is not None and job["assemblies"] > ATTEMPTS:
+            fail_job(connection, job_id, LOST)
+            return []
     if job is None:
         return []
     try:
@@ -88,11 +93,13 @@ def _measure_again(ledger: Ledger, job: Job) -> list[str]:
             error = Unmeasured("its spectra vanish as soon as they are kept; check the disk, retry")
             fail_job(connection, job["id"], error_of(error))
             return []
-        connection.execute(
+        ours = connection.execute(
             update(jobs)
-            .where(jobs.c.id == job["id"], jobs.c.phase == "assembling")
+            .where(jobs.c.id == job["id"], jobs.c.phase == "assembling", jobs.c.state.in_(LIVE))
             .values(phase="outline", assemble_until=None)
         )
+        if ours.rowcount == 0:
+            return []
         return [job["id"]] if begin(connection, ledger, job["id"]) else []
 
 
@@ -208,11 +215,7 @@ def _plan(ledger: Ledger, job: Job, known: KnownModel, source: Source) -> Plan:
     options = plan_words(job).plan_options()
     if job["analysis_id"] is None:
         return make_plan(with_hashes(known.outline, source), options)
-    with ledger.database.read() as connection:
-        document = get_result(connection, ledger.artifacts, job["analysis_id"])
-    if document is None:
-        raise Unmeasured(f"analysis {job['analysis_id']} is gone")
-    analysis = Analysis.model_validate_json(document)
+    analysis = _measured(ledger, job["analysis_id"], known, source)
     analysis = analysis.model_copy(update={"model": place_of(job).model})
     words = plan_words(job).analysis()
     evidence: Evidence = NOTHING
@@ -222,3 +225,22 @@ def _plan(ledger: Ledger, job: Job, known: KnownModel, source: Source) -> Plan:
             source, words.options(), words.questions(), store=store, outline=known.outline
         )
     return make_plan(analysis, options, evidence)
+
+
+def _measured(ledger: Ledger, analysis_id: str, known: KnownModel, source: Source) -> Analysis:
+    """The document of a finished analysis, made again where it was damaged. Raises Unmeasured."""
+    with ledger.database.read() as connection:
+        job = by_id(connection, analysis_id)
+        try:
+            document = get_result(connection, ledger.artifacts, analysis_id)
+        except DamagedArtifact:
+            document = None
+    if job is None:
+        raise Unmeasured(f"analysis {analysis_id} is gone")
+    if document is not None:
+        return Analysis.model_validate_json(document)
+    analysis = _analysis(ledger, job, known, source)
+    with ledger.database.write() as connection:
+        text = analysis.model_dump_json(indent=2)
+        put_result(connection, ledger.artifacts, analysis_id, text, None)
+    return analysis

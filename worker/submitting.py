@@ -11,7 +11,7 @@ from ledger import idempotency
 from ledger.access import Ledger
 from ledger.errors import Conflict
 from ledger.idempotency import Replay
-from ledger.jobs import Job, NewJob, create, get, reopen
+from ledger.jobs import Job, NewJob, create, get, get_locked, reopen
 from ledger.results import measured_before
 from ledger.states import LIVE
 from ledger.tables import jobs
@@ -147,7 +147,7 @@ def _plan_from(
     ready: list[str],
 ) -> str:
     """A plan from an analysis that is there, or that is still running."""
-    analysis = get(connection, asked.owner, "analysis", analysis_id)
+    analysis = get_locked(connection, asked.owner, "analysis", analysis_id)
     if analysis["state"] not in ("succeeded", *LIVE):
         raise Conflict(f"{analysis_id} is {analysis['state']}; retry it, or name a model")
     done = analysis["state"] == "succeeded"
@@ -202,7 +202,7 @@ def resume(ledger: Ledger, owner: str, kind: str, job_id: str) -> None:
 def _resume_plan(
     connection: Connection, ledger: Ledger, owner: str, job: Job, ready: list[str]
 ) -> None:
-    analysis = get(connection, owner, "analysis", job["analysis_id"])
+    analysis = get_locked(connection, owner, "analysis", job["analysis_id"])
     if analysis["state"] == "succeeded":
         reopen(connection, job["id"], "assembling")
         ready.append(job["id"])

@@ -22,7 +22,8 @@ def do_unit(self: Task, unit_id: str) -> None:
     """Do the unit of that id, if it is free."""
     devices = os.environ[DEVICES].split(",")
     device = devices[current_process().index % len(devices)]
-    run_unit(_ledger(), unit_id, str(self.request.hostname), device)
+    worker = str(self.request.hostname).rpartition("@")[2]  # Celery puts its name before ours
+    run_unit(_ledger(), unit_id, worker, device)
 
 
 @cache

@@ -155,7 +155,7 @@ def test_a_witness_sees_each_solve(tmp_path, model):
 def test_only_chosen_commits_are_ambiguous(tmp_path, request, kind):
     sqlite = f"sqlite:///{tmp_path / 'database'}"
     url = sqlite if kind == "sqlite" else request.getfixturevalue("postgres_url")
-    quoted = INSERT.replace("INTO t VALUES", 'INTO "t" VALUES')
+    quoted = INSERT.replace("INTO t VALUES", r"INTO \"t\" VALUES")
     for statement, times in [("UPDATE t", 0), ("INSERT INTO t V", 40)]:
         fault = f"tests.servers.faults:ambiguous:1:5:{statement}"
         process = run(tmp_path, quoted, url, faults=[fault])

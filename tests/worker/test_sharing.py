@@ -178,3 +178,41 @@ def test_owners_have_their_own_rows(api):
     assert row(api.ledger, theirs.job_id)["state"] == "succeeded"
     assert get(api, mine)["status"] == "cancelled"
     assert solved(api.ledger) == MATRICES
+
+
+def test_a_damaged_analysis_is_made_again(api):
+    """From the spectra that are kept: a plan from it costs no unit."""
+    from sqlalchemy import select, update
+
+    from ledger.tables import artifacts, results
+
+    first = api.done()
+    with api.ledger.database.write() as connection:
+        wanted = select(results.c.artifact).where(results.c.job_id == first["analysis_id"])
+        connection.execute(
+            update(artifacts).where(artifacts.c.sha256.in_(wanted)).values(content=b"damaged")
+        )
+    again = api.plan(expert_budget=30)
+    assert again.status_code == 201
+    assert again.json()["analysis_id"] == first["analysis_id"]
+    assert api.http.get(f"{first['links']['analysis']}/document").status_code == 200
+    assert solved(api.ledger) == MATRICES
+
+
+def test_assembling_that_kills_its_process_ends(api):
+    """Five starts, then the job fails; nobody tries for ever."""
+    from sqlalchemy import update
+
+    from ledger.tables import jobs
+    from worker.assembling import ATTEMPTS
+
+    job = api.plan().json()
+    outlined(api)
+    with api.ledger.database.write() as connection:
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job["analysis_id"])
+            .values(phase="assembling", state="running", assemblies=ATTEMPTS, assemble_until=0.0)
+        )
+    reap(api.ledger)
+    assert get(api, job)["error"]["code"] == "worker_lost"

@@ -1,0 +1,108 @@
+"""Rows 1 to 4: whoever solves is killed, paused, or killed by what it solves."""
+
+import time
+
+from tests.faults.cluster import TIMES
+from tests.faults.kills import holders, kill_solvers, kill_workers
+from tests.faults.programs import Program
+from tests.faults.rows import Row
+
+LEASE = float(TIMES["LEASE"])
+STARTS = 5
+"""Of a unit that makes no progress."""
+
+
+def test_1_processes_of_a_pool_are_killed(stand, run, chance, keep):
+    plan = stand.cluster.submit(stand.models.main)
+    fired = kill_solvers(stand.cluster, run.scale.child_kills, chance)
+    stand.cluster.wait_ended(plan)
+    tally = keep("1 pool process killed", [plan], fired=fired, asked=run.scale.child_kills)
+    assert tally.is_clean
+    assert tally.results == run.scale.matrices
+    assert tally.recovered >= 1
+    assert tally.starts <= run.scale.matrices + fired
+
+
+def test_2_workers_are_killed(stand, run, chance, keep):
+    plan = stand.cluster.submit(stand.models.main)
+    fired = kill_workers(stand.cluster, run.scale.worker_kills, chance)
+    stand.cluster.wait_ended(plan)
+    tally = keep("2 worker killed", [plan], fired=fired, asked=run.scale.worker_kills)
+    assert tally.is_clean
+    assert tally.results == run.scale.matrices
+    assert tally.recovered >= 1
+    assert tally.starts <= run.scale.matrices + 2 * fired
+
+
+def test_3_a_matrix_kills_whoever_solves_it(stand, run, keep):
+    cluster, model, poison = stand.cluster, stand.models.poisoned, stand.models.poison
+    plan = cluster.submit(model)
+    cluster.wait_ended(plan)
+    fired = sum(worker.fired("poison") for worker in cluster.workers)
+    alike = {str(model): str(stand.models.main)}
+    tally = keep("3 poison", [plan], fired=fired, asked=STARTS, failed=[plan], alike=alike)
+    (unit,) = [unit for unit in cluster.rows.units() if unit["payload"]["matrices"] == [poison]]
+    job = cluster.rows.jobs()[plan]
+    assert fired == unit["attempt"] == STARTS
+    assert (unit["state"], unit["error"]["code"]) == ("failed", "worker_lost")
+    assert (job["state"], job["error"]["code"]) == ("failed", "worker_lost")
+    assert tally.is_clean
+    assert tally.results == run.scale.matrices
+    assert tally.starts == run.scale.matrices + STARTS
+
+
+def test_4_a_paused_worker_writes_too_late(stand, run, keep):
+    cluster = stand.cluster
+    plan = cluster.submit(stand.models.main)
+    cluster.wait_done(run.scale.matrices // 6)
+    late, held = _pause_a_holder(cluster)
+    began = time.monotonic()
+    taker, unit = cluster.wait_for(lambda: _taken_over(cluster, held))
+    taker.process.pause()
+    # Two leases after the first one's pause, its unit is leased to the second one.
+    time.sleep(max(0.0, began + 2 * LEASE - time.monotonic()))
+    before = _changes_of(cluster, unit)
+    late.process.resume()
+    fired = cluster.wait_for(lambda: _refused(late, unit))
+    changed = len(_changes_of(cluster, unit)) - len(before)
+    lease_ran = cluster.rows.now() < before[-1].at + LEASE
+    taker.process.resume()
+    cluster.wait_ended(plan)
+    tally = keep("4 worker paused", [plan], fired=len(fired))
+    assert lease_ran, "the second lease was over before the late writes came; run it again"
+    assert changed == 0
+    assert tally.is_clean
+    assert tally.results == run.scale.matrices
+    assert tally.recovered >= 1
+
+
+def _pause_a_holder(cluster) -> tuple[Program, set[str]]:
+    """A worker that is paused while it holds units, and these."""
+    while True:
+        for name, worker in sorted(cluster.wait_for(lambda: holders(cluster)).items()):
+            worker.process.pause()
+            held = {unit["id"] for unit in cluster.rows.leased() if unit["worker"] == name}
+            if held:
+                return worker, held
+            worker.process.resume()
+
+
+def _taken_over(cluster, held: set[str]) -> tuple[Program, Row] | None:
+    """The worker that solves one of these units for the second time, paused, and the unit."""
+    for name, worker in holders(cluster).items():
+        for unit in cluster.rows.leased():
+            if unit["id"] in held and unit["attempt"] > 1 and unit["worker"] == name:
+                return worker, unit
+    return None
+
+
+def _changes_of(cluster, unit: Row):
+    return [change for change in cluster.rows.changes() if change.unit_id == unit["id"]]
+
+
+def _refused(worker: Program, unit: Row) -> list[Row]:
+    """What the worker says of a unit that it has lost."""
+    events = ("unit_stopped", "late_finish_discarded", "late_failure_discarded")
+    return [
+        line for event in events for line in worker.lines(event) if line.get("unit") == unit["id"]
+    ]
