@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from ledger.errors import DatabaseUnavailable, SettingsError
 from ledger.settings import Settings
@@ -21,6 +22,13 @@ NETWORK = {
     *("glusterfs", "fuse.glusterfs", "fuse.ceph", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"),
 }
 _WRITES = "tailora_writes"
+
+_insistent = Retrying(
+    retry=retry_if_exception_type(sqlite3.OperationalError),
+    wait=wait_random(0.01, 0.1),
+    stop=stop_after_delay(30.0),
+    reraise=True,
+)
 
 
 class Database:
@@ -108,7 +116,9 @@ def _sqlite(path: str | None) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        # While another process changes the mode of a new file, SQLite refuses instead of waiting.
+        _insistent(connection.execute, "PRAGMA journal_mode=WAL")
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -5,6 +5,7 @@ import platform
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 import psutil
@@ -61,8 +62,11 @@ class Presence:
             log.info("worker_left", worker=self._worker.id, given_back=given)
         except DatabaseUnavailable:
             log.warning("worker_left_unseen", worker=self._worker.id)
-        for child in psutil.Process().children(recursive=True):
-            child.kill()
+        pool = psutil.Process().children(recursive=True)
+        for child in pool:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(pool, timeout=LEAVING_SECONDS)
         sys.stderr.flush()
         os._exit(0)
 

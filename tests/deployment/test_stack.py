@@ -59,10 +59,10 @@ class Stack:
         return [sys.executable, "-m", "service.cli", *rest]
 
     def process(self, service: str, *words: str) -> Process:
-        """One service, or another command in its environment."""
+        """One service, or another command in its environment, with a log of its own."""
         command = [*self.command(service)[:3], *words] if words else self.command(service)
-        own = self.environment(service)
-        return Process(*command, log=self.folder / f"{service}.log", environment=own)
+        log = self.folder / (f"{service} {words[0]}.log" if words else f"{service}.log")
+        return Process(*command, log=log, environment=self.environment(service))
 
 
 @pytest.fixture

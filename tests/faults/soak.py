@@ -1,4 +1,7 @@
-"""`python -m tests.faults.soak`: every row at full scale, and its table in docs/soak.md."""
+"""`python -m tests.faults.soak`: every row at full scale, and its table in docs/soak.md.
+
+With arguments for pytest, such as `-k test_5`, only a part is run, and the table just printed.
+"""
 
 import os
 import platform
@@ -41,13 +44,13 @@ class Keeper:
 
 
 def main(arguments: list[str]) -> int:
-    """Run, print, and write the table if all went well."""
+    """Run, print, and write the table if all was run and went well."""
     keeper = Keeper()
     words = ["-m", "soak", "-q", "--durations=0", str(Path(__file__).parent), *arguments]
     code = int(pytest.main(words, plugins=[keeper]))
-    table = Tally.table(sorted(keeper.tallies, key=lambda tally: (tally.number, tally.run)))
+    table = Tally.table(sorted(keeper.tallies, key=lambda tally: tally.order))
     print(table)
-    if code == 0:
+    if code == 0 and not arguments:
         machine = f"{platform.system()} {platform.machine()} with {os.cpu_count()} cores"
         date = datetime.now(UTC).date().isoformat()
         sizes = {"matrices": SOAK.matrices, "side": SOAK.side}

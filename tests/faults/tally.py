@@ -1,5 +1,6 @@
 """What a run came to, counted from the database and the logs of its processes."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -49,9 +50,10 @@ class Tally:
         return f"{self.row}, {self.run}: " + ", ".join(words)
 
     @property
-    def number(self) -> int:
-        """Of its row."""
-        return int(self.row.partition(" ")[0])
+    def order(self) -> tuple[float, str, str]:
+        """Numbered rows first, and the runs of a row together."""
+        number = self.row.partition(" ")[0]
+        return float(number) if number.isdigit() else math.inf, self.row, self.run
 
     @property
     def is_clean(self) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from sqlalchemy import select
 
 from ledger.states import OPEN
-from ledger.tables import results
+from ledger.tables import links, results
 
 
 def _solved(cluster) -> int:
@@ -36,8 +36,8 @@ def test_the_same_content_is_solved_once_whoever_is_cancelled(stand, run, keep):
     cluster.wait_ended(first, second, third)
     for job_id in cancelled:
         assert _kinds(cluster, job_id)[-2:] == ["cancelling", "cancelled"]
-    shared = sum(first_of in ("planned",) for first_of in _kinds(cluster, cancelled[1]))
-    tally = keep("11 same content", [first, second, third], fired=shared, failed=[second])
+    shared = cluster.rows.all(select(links).where(links.c.job_id == cancelled[1]))
+    tally = keep("11 same content", [first, second, third], fired=len(shared), failed=[second])
     jobs = cluster.rows.jobs()
     states = [jobs[plan]["state"] for plan in (first, second, third)]
     assert states == ["succeeded", "cancelled", "succeeded"]
@@ -61,6 +61,8 @@ def test_whoever_is_cancelled_alone_stops(stand, run):
     for job_id in family:
         assert cluster.rows.jobs()[job_id]["state"] == "cancelled"
         assert _kinds(cluster, job_id)[-2:] == ["cancelling", "cancelled"]
+    stopped = [c for c in cluster.rows.changes() if (c.was, c.became) == ("leased", "cancelled")]
+    assert stopped, "whatever was being solved went on to its end"
     assert not [unit for unit in cluster.rows.units() if unit["state"] in OPEN]
     assert len(cluster.solves()) < count
     assert _solved(cluster) <= len(cluster.rows.spectra()) < count
