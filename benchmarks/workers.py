@@ -4,7 +4,7 @@ Both solve the same matrices, at least a minute of them. The bare processes read
 nothing: the most that two processes can gain on this machine. Workers are warm, PostgreSQL and
 Redis run beside them. Rounds are interleaved; ratios are medians over rounds.
 
-    python -m benchmarks.workers [--matrices 96] [--side 2048] [--rounds 3]
+    python -m benchmarks.workers [--matrices 136] [--side 2048] [--rounds 3]
 """
 
 import argparse
@@ -24,7 +24,7 @@ from typing import Any
 import httpx2
 
 from benchmarks.machine import describe
-from tests.servers.models import write_matrices
+from tests.models import write_sharded
 from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres
 from tests.servers.processes import Process
@@ -146,7 +146,7 @@ def _clean() -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
-    parser.add_argument("--matrices", type=int, default=96)
+    parser.add_argument("--matrices", type=int, default=136)
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
@@ -157,8 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name, Postgres() as postgres:
         folder = Path(name)
         model, warm = folder / "models" / "large", folder / "models" / "warm"
-        write_matrices(model, options.matrices, options.side)
-        write_matrices(warm, 4, 256)
+        write_sharded(model, layers=options.matrices // 4, width=options.side)
+        write_sharded(warm, layers=2, width=256)
         digests = set()
         for number in range(1, options.rounds + 1):
             alone = bare(model, 1, {**_clean(), **ONE_THREAD})

@@ -21,6 +21,21 @@ NETWORK = {
     *("nfs", "nfs4", "cifs", "smbfs", "smb3", "afpfs", "lustre", "ceph", "beegfs", "gpfs", "davfs"),
     *("glusterfs", "fuse.glusterfs", "fuse.ceph", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"),
 }
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""Seconds and tries after which a peer that was cut off is known to be gone."""
+
+OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "statement_timeout": 15_000,
+        "lock_timeout": 5_000,
+        # A process that freezes inside a transaction must not keep its rows from all others.
+        "idle_in_transaction_session_timeout": 10_000,
+        **{f"tcp_{name}": value for name, value in KEEPALIVES.items()},
+    }.items()
+)
+"""What the server is told, in milliseconds and as above."""
+
 _WRITES = "tailora_writes"
 
 _insistent = Retrying(
@@ -97,10 +112,7 @@ def _postgres(url: str) -> Engine:
         max_overflow=5,
         pool_timeout=3.0,
         pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": 3,
-            "options": "-c statement_timeout=15000 -c lock_timeout=5000",
-        },
+        connect_args={"connect_timeout": 3, **KEEPALIVES, "options": OPTIONS},
     )
 
 
