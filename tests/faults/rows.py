@@ -1,9 +1,12 @@
 """What a test reads of the ledger, also while its database comes and goes."""
 
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, text
 
 from ledger.clock import now
 from ledger.database import Database
@@ -16,6 +19,9 @@ from tests.faults import audit
 from tests.faults.audit import Change
 
 PATIENCE = 30.0
+STUCK = 0.2
+"""Seconds between two statements that no living process of ours takes."""
+
 Found = TypeVar("Found")
 Row = dict[str, Any]
 
@@ -70,6 +76,27 @@ class Rows:
     def leased(self) -> list[Row]:
         """Units of matrices that somebody solves."""
         return [unit for unit in self.units() if unit["state"] == "leased"]
+
+    def blocked(self) -> bool:
+        """Whether somebody who does nothing keeps the ledger's rows from others."""
+        if self.database.is_sqlite:
+            return self._locked_file()
+        time.sleep(2 * STUCK)
+        stuck = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND state LIKE 'idle in transaction%' "
+            f"AND state_change < clock_timestamp() - interval '{STUCK} seconds'"
+        )
+        return bool(self.read(lambda connection: connection.scalar(stuck)))
+
+    def _locked_file(self) -> bool:
+        with closing(sqlite3.connect(str(self.database.url.database), timeout=1.0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+            except sqlite3.OperationalError:
+                return True
+            return False
 
     def ended(self, job_ids: list[str]) -> bool:
         found = self.jobs()

@@ -145,4 +145,6 @@ def _surplus(events: Sequence[Row]) -> int:
 
 
 def _word(value: object) -> str:
-    return f"{value:.1f}" if isinstance(value, float) else str(value).lower()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

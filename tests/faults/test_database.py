@@ -13,7 +13,9 @@ import pytest
 from tests.faults.cluster import Cluster
 from tests.faults.kills import moments
 
-SUBMIT, CLAIM, FINISH = "INSERT INTO jobs", "UPDATE units SET state=", "UPDATE units SET key="
+SUBMIT = "INSERT INTO jobs"
+CLAIM = "UPDATE units SET state=+attempt=(units.attempt"
+FINISH = "UPDATE units SET key=+report="
 RATE, EARLY = 0.05, 8
 
 

@@ -2,12 +2,15 @@
 
 import time
 
+import pytest
+
 from tests.faults.cluster import TIMES
 from tests.faults.kills import holders, kill_solvers, kill_workers
 from tests.faults.programs import Program
 from tests.faults.rows import Row
 
 LEASE = float(TIMES["LEASE"])
+FINISH = "UPDATE units SET key=+report="
 STARTS = 5
 """Of a unit that makes no progress."""
 
@@ -55,10 +58,7 @@ def test_4_a_paused_worker_writes_too_late(stand, run, keep):
     cluster = stand.cluster
     plan = cluster.submit(stand.models.main)
     cluster.wait_done(run.scale.matrices // 6)
-    late, held = _pause_a_holder(cluster)
-    began = time.monotonic()
-    taker, unit = cluster.wait_for(lambda: _taken_over(cluster, held))
-    taker.process.pause()
+    late, taker, unit, began = _pause_two(cluster)
     # Two leases after the first one's pause, its unit is leased to the second one.
     time.sleep(max(0.0, began + 2 * LEASE - time.monotonic()))
     before = _changes_of(cluster, unit)
@@ -76,24 +76,74 @@ def test_4_a_paused_worker_writes_too_late(stand, run, keep):
     assert tally.recovered >= 1
 
 
-def _pause_a_holder(cluster) -> tuple[Program, set[str]]:
-    """A worker that is paused while it holds units, and these."""
+def test_4_a_worker_freezes_inside_a_transaction(stand, run, keep, tmp_path):
+    if stand.postgres is None:
+        pytest.skip("who holds the lock of an SQLite file keeps it")
+    freeze = f"tests.servers.faults:freeze:{FINISH}:{tmp_path / 'once'}"
+    with stand.other_cluster(faults=[freeze]) as cluster:
+        plan = cluster.submit(stand.models.main)
+        cluster.wait_ended(plan)
+        fired = sum(worker.fired("frozen") for worker in cluster.workers)
+        tally = keep("4 frozen in transaction", [plan], fired=fired, cluster=cluster)
+        units, (outline,) = cluster.rows.units(), cluster.rows.units("outline")
+        for worker in cluster.workers:
+            worker.process.resume()
+        cluster.wait_for(lambda: cluster.lines("late_finish_discarded"), 30)
+        assert not [change for change in cluster.rows.changes() if change.is_forbidden]
+    assert fired == 1
+    assert tally.is_clean
+    assert tally.results == run.scale.matrices
+    assert outline["attempt"] + sum(unit["attempt"] for unit in units) == len(units) + 2
+
+
+def _pause_two(cluster) -> tuple[Program, Program, Row, float]:
+    """A worker paused while it holds a unit; the one that took it over, paused as well; the unit.
+
+    And when the first one was paused.
+    """
     while True:
-        for name, worker in sorted(cluster.wait_for(lambda: holders(cluster)).items()):
-            worker.process.pause()
+        late, held = cluster.wait_for(lambda: _pause_a_holder(cluster))
+        began = time.monotonic()
+        while not _all_done(cluster, held):
+            if found := _pause_a_taker(cluster, held):
+                return late, *found, began
+        late.process.resume()
+
+
+def _pause_a_holder(cluster) -> tuple[Program, set[str]] | None:
+    """A worker that is paused while it holds units, and these."""
+    for name, worker in sorted(holders(cluster).items()):
+        if _pause(cluster, worker):
             held = {unit["id"] for unit in cluster.rows.leased() if unit["worker"] == name}
             if held:
                 return worker, held
             worker.process.resume()
-
-
-def _taken_over(cluster, held: set[str]) -> tuple[Program, Row] | None:
-    """The worker that solves one of these units for the second time, paused, and the unit."""
-    for name, worker in holders(cluster).items():
-        for unit in cluster.rows.leased():
-            if unit["id"] in held and unit["attempt"] > 1 and unit["worker"] == name:
-                return worker, unit
     return None
+
+
+def _pause_a_taker(cluster, held: set[str]) -> tuple[Program, Row] | None:
+    """The worker that solves one of these units for the second time, paused, and the unit."""
+    again = [u for u in cluster.rows.leased() if u["id"] in held and u["attempt"] > 1]
+    for name, worker in holders(cluster).items() if again else ():
+        if name in {unit["worker"] for unit in again} and _pause(cluster, worker):
+            for unit in cluster.rows.leased():
+                if (unit["id"], unit["worker"]) in {(u["id"], name) for u in again}:
+                    return worker, unit
+            worker.process.resume()
+    return None
+
+
+def _pause(cluster, worker: Program) -> bool:
+    """Pause a worker outside of its transactions, in which it would keep rows from others."""
+    worker.process.pause()
+    if not cluster.rows.blocked():
+        return True
+    worker.process.resume()
+    return False
+
+
+def _all_done(cluster, held: set[str]) -> bool:
+    return not [u for u in cluster.rows.units() if u["id"] in held and u["state"] != "done"]
 
 
 def _changes_of(cluster, unit: Row):

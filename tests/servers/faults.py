@@ -90,9 +90,9 @@ def solves_in(text: str) -> list[tuple[str, int]]:
 def ambiguous(rate: str, seed: str, *statements: str) -> None:
     """After a commit that succeeded, an OperationalError, at that rate.
 
-    `statements`: only where one that begins so (without quotes) was executed since the last commit;
-    each has draws of its own. Each process draws the same numbers. The connection is lost as well,
-    except SQLite's.
+    `statements`: only where such a one was executed since the last commit (see _says); each has
+    draws of its own. Each process draws the same numbers. The connection is lost as well, except
+    SQLite's.
     """
     draws = {words: random.Random(f"{seed} {words}") for words in (*statements, None)}
     begun: dict[int, str] = {}
@@ -102,8 +102,7 @@ def ambiguous(rate: str, seed: str, *statements: str) -> None:
 
         @wraps(execute)
         def do_execute(dialect: Any, cursor: Any, statement: str, *rest: Any, **more: Any) -> None:
-            plain = statement.replace('"', "")
-            found = next((words for words in statements if plain.startswith(words)), None)
+            found = next((words for words in statements if _says(statement, words)), None)
             if found:
                 begun[id(cursor.connection)] = found
             execute(dialect, cursor, statement, *rest, **more)
@@ -123,6 +122,50 @@ def ambiguous(rate: str, seed: str, *statements: str) -> None:
         module.DefaultDialect.do_execute = do_execute
 
     after_import("sqlalchemy.engine.default", change)
+
+
+def freeze(statement: str, once: str) -> None:
+    """SIGSTOP to the first process that is about to commit such a one; `once` is a new file."""
+
+    def change(module: ModuleType) -> None:
+        execute = module.DefaultDialect.do_execute
+        commit = module.DefaultDialect.do_commit
+        begun: set[int] = set()
+
+        @wraps(execute)
+        def do_execute(dialect: Any, cursor: Any, words: str, *rest: Any, **more: Any) -> None:
+            execute(dialect, cursor, words, *rest, **more)
+            if _says(words, statement):
+                begun.add(id(cursor.connection))
+
+        @wraps(commit)
+        def do_commit(dialect: Any, connection: Any) -> None:
+            own = id(getattr(connection, "dbapi_connection", connection))
+            if own in begun and _first(Path(once)):
+                fire(f"frozen before COMMIT after {statement}")
+                os.kill(os.getpid(), signal.SIGSTOP)
+            begun.discard(own)
+            commit(dialect, connection)
+
+        module.DefaultDialect.do_commit = do_commit
+        module.DefaultDialect.do_execute = do_execute
+
+    after_import("sqlalchemy.engine.default", change)
+
+
+def _says(statement: str, words: str) -> bool:
+    """Whether it begins with the first of these parts and holds the others; `+` divides them."""
+    plain, (first, *others) = statement.replace('"', ""), words.split("+")
+    return plain.startswith(first) and all(part in plain for part in others)
+
+
+def _first(file: Path) -> bool:
+    """Whether nobody made the file before."""
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def fire(what: str) -> None:

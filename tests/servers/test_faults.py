@@ -4,6 +4,7 @@ import re
 import signal
 import sys
 
+import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -162,3 +163,22 @@ def test_only_chosen_commits_are_ambiguous(tmp_path, request, kind):
         assert len(fired(process)) == times
         (tmp_path / "log").unlink()
         quoted = quoted.replace("CREATE TABLE t", "CREATE TABLE other")
+
+
+def test_a_process_freezes_before_its_commit(tmp_path):
+    fault = f"tests.servers.faults:freeze:INSERT+VALUES (7):{tmp_path / 'once'}"
+    (tmp_path / "main.py").write_text(INSERT)
+    process = Process(
+        *(sys.executable, tmp_path / "main.py", f"sqlite:///{tmp_path / 'database'}"),
+        log=tmp_path / "log", environment=fault_environment(fault),
+    )  # fmt: skip
+    with process:
+        process.wait_for(lambda: fired(process))
+        process.wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+        engine = create_engine(f"sqlite:///{tmp_path / 'database'}")
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM t")).scalar() == 7
+        engine.dispose()
+        process.resume()
+        assert process.wait() == 0
+    assert len(fired(process)) == 1
