@@ -19,7 +19,7 @@ PASSWORD = "0123456789abcdef"
 def redis(tmp_path):
     """Redis as docker-compose.yml starts it, on a free port."""
     if not shutil.which("redis-server"):
-        pytest.skip("redis-server is not installed")
+        pytest.fail("install redis-server, which this test starts")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
