@@ -37,23 +37,22 @@ class MatrixMeasurer:
 
     def keep(self, key: SpectrumKey, found: MatrixResult) -> None:
         """Keep fits whose file has been checked since."""
-        for estimator, fitted in found.fits.items():
-            self._store.put_fit(key, estimator, fitted)
+        self._store.put_fits(key, found.fits)
 
     def alpha(self, found: MatrixResult) -> float | None:
         """Alpha by the chosen estimator."""
         return found.fits[self._options.estimator].alpha
 
     def _fits(self, key: SpectrumKey, spectrum: Spectrum, *, keep: bool) -> dict[str, Fit]:
-        fits = {}
+        fits, new = {}, {}
         for name, rule in ESTIMATORS.items():
             if rule.precision == "float32" or key.precision == "float64":
                 found = self._store.get_fit(key, name) if keep else None
                 if found is None:
-                    found = self._fit(spectrum, name)
-                    if keep:
-                        self._store.put_fit(key, name, found)
+                    found = new[name] = self._fit(spectrum, name)
                 fits[name] = found
+        if keep and new:
+            self._store.put_fits(key, new)
         return fits
 
     def _fit(self, spectrum: Spectrum, name: str) -> Fit:

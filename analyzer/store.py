@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -99,8 +99,8 @@ class SpectrumStore(HashMemory, Protocol):
     def get_fit(self, key: SpectrumKey, estimator: str) -> Fit | None:
         """The kept fit of an estimator (at its present version) to a spectrum."""
 
-    def put_fit(self, key: SpectrumKey, estimator: str, fit: Fit) -> None:
-        """Keep a fit."""
+    def put_fits(self, key: SpectrumKey, fits: Mapping[str, Fit]) -> None:
+        """Keep fits to a spectrum, by estimator."""
 
 
 def default_folder() -> Path:
@@ -186,9 +186,10 @@ class FolderStore:
         kept = _unseal(self._fit_path(key, estimator))
         return None if kept is None else Fit.model_validate_json(kept)
 
-    def put_fit(self, key: SpectrumKey, estimator: str, fit: Fit) -> None:
-        """Keep a fit. Raises StoreError."""
-        self._write(self._fit_path(key, estimator), _seal(fit.model_dump_json()))
+    def put_fits(self, key: SpectrumKey, fits: Mapping[str, Fit]) -> None:
+        """Keep fits to a spectrum, by estimator. Raises StoreError."""
+        for estimator, fit in fits.items():
+            self._write(self._fit_path(key, estimator), _seal(fit.model_dump_json()))
 
     def get_sha256(self, identity: FileIdentity) -> str | None:
         """The remembered sha256 of a local file with that identity."""

@@ -106,14 +106,15 @@ def _ready(base: str, workers: int) -> bool:
 def timed(base: str, model: Path, words: dict[str, Any]) -> tuple[float, str]:
     """Seconds from POST to plan, and the plan's digest."""
     body = {"model": str(model), **words}
-    began = time.perf_counter()
-    path = httpx2.post(f"{base}/v1/plans", json=body).json()["links"]["self"]
-    while True:
-        job = httpx2.get(f"{base}{path}").json()
-        if job["status"] not in ("queued", "running"):
-            assert job["status"] == "succeeded", json.dumps(job)[:2000]
-            return time.perf_counter() - began, str(job["plan"]["digest"])
-        time.sleep(0.5)  # asking costs a core that the workers have to share
+    with httpx2.Client(base_url=base, timeout=90.0) as client:
+        began = time.perf_counter()
+        job = client.post("/v1/plans", json=body, headers={"Prefer": "wait=60"}).json()
+        while job["status"] in ("queued", "running"):
+            time.sleep(0.5)  # asking costs a core that the workers have to share
+            job = client.get(job["links"]["self"]).json()
+        seconds = time.perf_counter() - began
+    assert job["status"] == "succeeded", json.dumps(job)[:2000]
+    return seconds, str(job["plan"]["digest"])
 
 
 def measured(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -103,7 +103,7 @@ class LedgerStore:
             }
             unchecked = spectra.c.checked.is_(False)
             upsert(connection, spectra, row, key=["digest"], where=lambda _: unchecked)
-        self._not_preloaded(key)
+        self._known.pop(key.digest, None)
 
     @_waits
     def confirm(self, key: SpectrumKey, tensor_sha256: str) -> None:
@@ -114,14 +114,14 @@ class LedgerStore:
                 .where(_unchecked(key), spectra.c.tensor_sha256 == tensor_sha256)
                 .values(checked=True)
             )
-        self._not_preloaded(key)
+        self._known.pop(key.digest, None)
 
     @_waits
     def forget(self, key: SpectrumKey) -> None:
         """Delete an unchecked spectrum."""
         with self._database.write() as connection:
             self._forget(connection, key)
-        self._not_preloaded(key)
+        self._known.pop(key.digest, None)
 
     @_waits
     def get_fit(self, key: SpectrumKey, estimator: str) -> Fit | None:
@@ -141,20 +141,21 @@ class LedgerStore:
         return None if found is None else Fit.model_validate(found)
 
     @_waits
-    def put_fit(self, key: SpectrumKey, estimator: str, fit: Fit) -> None:
-        """Keep a fit."""
-        version = estimator_named(estimator).version
-        row = {
-            "digest": key.digest,
-            "estimator": estimator,
-            "version": version,
-            "fit": json.loads(fit.model_dump_json()),
-        }
+    def put_fits(self, key: SpectrumKey, found: Mapping[str, Fit]) -> None:
+        """Keep fits to a spectrum, by estimator."""
+        versions = {name: estimator_named(name).version for name in found}
         with self._database.write() as connection:
-            upsert(connection, fits, row, key=["digest", "estimator", "version"])
-        known = self._fits.get(key.digest)
-        if known is not None:
-            known[estimator, version] = fit
+            for name, fit in found.items():
+                row = {
+                    "digest": key.digest,
+                    "estimator": name,
+                    "version": versions[name],
+                    "fit": json.loads(fit.model_dump_json()),
+                }
+                upsert(connection, fits, row, key=["digest", "estimator", "version"])
+        if key.digest in self._fits:
+            kept = {(name, versions[name]): fit for name, fit in found.items()}
+            self._fits[key.digest].update(kept)
 
     @_waits
     def get_sha256(self, identity: FileIdentity) -> str | None:
@@ -198,10 +199,6 @@ class LedgerStore:
             found[row.digest] = row.checked, StoredSpectrum(spectrum, row.tensor_sha256)
         return found
 
-    def _not_preloaded(self, key: SpectrumKey) -> None:
-        self._known.pop(key.digest, None)
-        self._fits.pop(key.digest, None)
-
     def _drop_damaged(self, connection: Connection, key: SpectrumKey) -> None:
         """A spectrum whose bytes are not what was kept is not the first one that stays."""
         mine = spectra.c.digest == key.digest
@@ -213,6 +210,7 @@ class LedgerStore:
         gone = connection.execute(delete(spectra).where(_unchecked(key)))
         if gone.rowcount:
             connection.execute(delete(fits).where(fits.c.digest == key.digest))
+            self._fits.pop(key.digest, None)
 
 
 def _unchecked(key: SpectrumKey) -> Any:

@@ -1,6 +1,7 @@
 """What each kind of unit does."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from analyzer.errors import NothingToAnalyse
-from analyzer.lookup import files_of
+from analyzer.lookup import Lookup, files_of
 from analyzer.measuring import MatrixMeasurer
 from analyzer.options import Options
 from analyzer.outline import Matrix
@@ -26,6 +27,9 @@ from worker.lease import Lease
 from worker.sources import OpenSources, Place, check_hashes
 from worker.steps import outline_known
 
+HASHED_AT_ONCE = 4
+"""Local files: all other units of a model wait for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -40,11 +44,14 @@ def read_outline(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outc
     source = _open(ledger, held, lease)
     read = _Counter(source)
     outline = scan_outline(source)
-    files = {}
-    for name in source.files:
+
+    def known_file(name: str) -> KnownFile:
         lease.check()
         file = source.file(name)
-        files[name] = KnownFile(file.size, file.sha256(), file.trusted)
+        return KnownFile(file.size, file.sha256(), file.trusted)
+
+    with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
+        files = dict(zip(source.files, pool.map(known_file, source.files), strict=True))
     known = KnownModel(outline, files, tuple(source.warnings))
 
     def then(connection: Connection) -> None:
@@ -65,6 +72,8 @@ def solve_matrices(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Ou
     hashes = check_hashes(source, known, {file for m in matrices for file in files_of(m)})
     options = _options(held.payload, device, ledger.settings.memory)
     sampling, measurer = _how(held.payload, options, store := ledger.store())
+    lookup = Lookup(source, options, store, hashes, sampling)
+    store.preload(key for matrix in matrices for key in lookup.keys(matrix))
     run = Run(source, options, store, hashes, measurer, sampling)
     for _ in run.results(matrices):
         lease.progress()
@@ -114,8 +123,13 @@ def _open(ledger: Ledger, held: Claim, lease: Lease) -> Source:
 
 
 def _reopen(ledger: Ledger, held: Claim, lease: Lease) -> tuple[KnownModel, Source]:
-    with ledger.database.read() as connection:
-        known = get_outline(connection, ledger.artifacts, held.payload["outline_key"])
+    key = held.payload["outline_key"]
+
+    def read() -> KnownModel | None:
+        with ledger.database.read() as connection:
+            return get_outline(connection, ledger.artifacts, key)
+
+    known = OPEN.known(key, read)
     if known is None:
         raise NothingToAnalyse("the outline of this model is not kept any more; retry the job")
     return known, _open(ledger, held, lease)

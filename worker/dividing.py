@@ -1,4 +1,4 @@
-"""Divide what is left of an analysis into units of about equal cost."""
+"""Divide what is left of an analysis into units, large ones first."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,7 +20,10 @@ from worker.passes import Pass, passes_of
 from worker.requests import AnalysisWords
 from worker.sources import Place, known_source
 
-UNITS_PER_SLOT = 16
+SHARE = 4
+"""A unit is this part of what one slot has left to do: large ones first, which spare starts, and
+small ones last, so that all slots end together."""
+
 OPERATIONS_PER_BYTE = 1000.0
 """Reading counts too: a byte from the network takes as long as so many operations."""
 
@@ -101,9 +104,8 @@ def divide(
     A file of the Hub that fits in one batch is read once, whole; a larger one is read in ranges by
     several workers and hashed by a pass of its own.
     """
-    total = sum(cost_of(matrix, each) for matrix in left)
-    most = total / (UNITS_PER_SLOT * max(1, slots))
-    most = min(max(most, settings.least_unit_cost), settings.unit_cost)
+    bound = Bound(SHARE * max(1, slots), settings.least_unit_cost, settings.unit_cost)
+    most = bound.of(sum(cost_of(matrix, each) for matrix in left))
     alone: dict[str, Batch] = {}
     for file in sorted(pending.whole):
         inside = [m for m in (*pending.unread, *pending.provisional) if file in files_of(m)]
@@ -113,7 +115,7 @@ def divide(
         if ours and solved_here and small and all(files_of(m) == {file} for m in inside):
             alone[file] = Batch(tuple(inside), whole=True)
     rest = [matrix for matrix in left if not files_of(matrix) & alone.keys()]
-    batches = [*alone.values(), *_split(rest, each, most)]
+    batches = [*alone.values(), *_split(rest, each, bound)]
     touched = [*pending.unread, *pending.provisional]
     return batches, _groups(pending.whole - alone.keys(), touched)
 
@@ -128,16 +130,30 @@ def cost_of(matrix: Matrix, each: Pass) -> float:
     return solving + OPERATIONS_PER_BYTE * matrix.bytes
 
 
-def _split(matrices: Sequence[Matrix], each: Pass, most: float) -> Iterator[Batch]:
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How much a unit may cost."""
+
+    parts: int
+    least: float
+    most: float
+
+    def of(self, left: float) -> float:
+        """By what is left to do: guided self-scheduling (Polychronopoulos and Kuck 1987)."""
+        return min(max(left / self.parts, self.least), self.most)
+
+
+def _split(matrices: Sequence[Matrix], each: Pass, bound: Bound) -> Iterator[Batch]:
     """Neighbours together up to a cost; parts of one tensor, which share a reading, stay so."""
     batch: list[Matrix] = []
-    cost = 0.0
+    cost, left = 0.0, sum(cost_of(matrix, each) for matrix in matrices)
     ordered = sorted(matrices, key=lambda matrix: matrix.file)
     for _, group in groupby(ordered, lambda m: (m.file, m.tensor, m.view.expert)):
         together = list(group)
         price = sum(cost_of(matrix, each) for matrix in together)
-        if batch and cost + price > most:
+        if batch and cost + price > bound.of(left):
             yield Batch(tuple(batch))
+            left -= cost
             batch, cost = [], 0.0
         batch += together
         cost += price

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,14 @@ def open_place(place: Place, roots: tuple[Path, ...], memory: HashMemory) -> Sou
 
 
 class OpenSources:
-    """The sources that a process has open, by the key of their outline: opening asks the Hub for
-    commit, listing and every header, which the next unit of the same model need not do again.
+    """What a process has open, by the key of an outline: opening a source asks the Hub for commit,
+    listing and every header, which the next unit of the same model need not do again.
     """
 
     def __init__(self) -> None:
         """Open nothing yet."""
         self._open: dict[str, Source] = {}
+        self._known: dict[str, KnownModel] = {}
 
     def get(self, key: str, place: Place, roots: tuple[Path, ...], memory: HashMemory) -> Source:
         """The source of a pinned model; one whose reads were stopped is opened anew."""
@@ -64,13 +66,26 @@ class OpenSources:
         if source is None or source.stop.is_set():
             source = open_place(place, roots, memory)
         self._open[key] = source
-        while len(self._open) > MOST_OPEN:
-            del self._open[next(iter(self._open))]
+        _keep_newest(self._open)
         return source
+
+    def known(self, key: str, read: Callable[[], KnownModel | None]) -> KnownModel | None:
+        """The outline of that key, which never changes: `read` once."""
+        known = self._known.pop(key, None) or read()
+        if known is not None:
+            self._known[key] = known
+            _keep_newest(self._known)
+        return known
 
     def drop(self, key: str) -> None:
         """Forget a source that something was wrong with."""
         self._open.pop(key, None)
+        self._known.pop(key, None)
+
+
+def _keep_newest(found: dict[str, Any]) -> None:
+    while len(found) > MOST_OPEN:
+        del found[next(iter(found))]
 
 
 class KnownWeights:

@@ -12,6 +12,7 @@ from ledger.states import ENDED
 from ledger.tables import jobs
 
 MOST_SECONDS = 60.0
+LONGEST_PAUSE = 0.5
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})(?:$|[,;\s])")
 
 
@@ -33,4 +34,4 @@ async def wait_for_end(ledger: Ledger, job_id: str, seconds: float) -> None:
     pause = 0.1
     while time.monotonic() < deadline and not await run_in_threadpool(ended):
         await anyio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-        pause = min(1.0, 1.3 * pause)
+        pause = min(LONGEST_PAUSE, 1.3 * pause)

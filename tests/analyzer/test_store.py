@@ -131,20 +131,20 @@ def test_a_damaged_file_that_cannot_be_deleted_is_not_believed(store, monkeypatc
 def test_fits_are_kept_and_checked(store):
     found = fit(stored().spectrum)
     assert store.get_fit(KEY, "hill") is None
-    store.put_fit(KEY, "hill", found)
+    store.put_fits(KEY, {"hill": found})
     assert store.get_fit(KEY, "hill") == found
     assert store.get_fit(KEY, "ks") is None
     path = next(store.folder.rglob("*.json"))
     path.write_text(path.read_text().replace('"tail":32', '"tail":33'))
     assert store.get_fit(KEY, "hill") is None
-    store.put_fit(KEY, "hill", found)
+    store.put_fits(KEY, {"hill": found})
     assert store.get_fit(KEY, "hill") == found
 
 
 def test_entries_are_listed_and_removed(store):
     store.put(KEY, stored(), "one")
     store.put(replace(KEY, matrix="other"), stored(), "two")
-    store.put_fit(KEY, "hill", fit(stored().spectrum))
+    store.put_fits(KEY, {"hill": fit(stored().spectrum)})
     entries = {entry.model: entry for entry in store.entries()}
     assert entries["one"].key == KEY
     assert entries["one"].bytes == entries["one"].path.stat().st_size

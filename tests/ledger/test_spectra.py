@@ -80,7 +80,7 @@ def test_what_was_preloaded_is_what_single_reads_find(ledger, store):
     for number, key in enumerate(keys[:6]):
         store.put(key, stored(VALUES * (number + 1)), "model", checked=number % 2 == 0)
         if number % 3:
-            store.put_fit(key, "hill", fit(stored(VALUES ** (number + 1)).spectrum))
+            store.put_fits(key, {"hill": fit(stored(VALUES ** (number + 1)).spectrum)})
     keys = [*keys[:8], *keys[-2:]]
     ahead = ledger.store()
     ahead.preload([*keys, *(replace(KEY, matrix=str(number)) for number in range(8, 1100))])
@@ -90,7 +90,7 @@ def test_what_was_preloaded_is_what_single_reads_find(ledger, store):
 
 def test_what_was_preloaded_is_asked_for_no_more(ledger, store):
     store.put(KEY, stored(), "model")
-    store.put_fit(KEY, "hill", FIT)
+    store.put_fits(KEY, {"hill": FIT})
     ahead = ledger.store()
     ahead.preload([KEY, OTHER])
     with ledger.database.write() as connection:
@@ -122,17 +122,17 @@ def test_what_is_changed_after_it_was_preloaded_is_seen(ledger, store, change):
 
 def test_a_fit_that_is_kept_after_it_was_preloaded_is_seen(store):
     store.put(KEY, stored(), "model")
-    store.put_fit(KEY, "hill", fit(stored(VALUES**2).spectrum))
+    store.put_fits(KEY, {"hill": fit(stored(VALUES**2).spectrum)})
     store.preload([KEY])
-    store.put_fit(KEY, "hill", FIT)
-    store.put_fit(KEY, "ks", FIT)
+    store.put_fits(KEY, {"hill": FIT})
+    store.put_fits(KEY, {"ks": FIT})
     assert store.get_fit(KEY, "hill") == store.get_fit(KEY, "ks") == FIT
 
 
 def test_fits_of_what_was_unchecked_go_with_it(ledger, store):
     for key in (KEY, OTHER):
         store.put(key, stored(), "model", checked=False)
-        store.put_fit(key, "hill", FIT)
+        store.put_fits(key, {"hill": FIT})
     store.preload([KEY, OTHER])
     store.put(KEY, stored(VALUES * 2), "model")
     store.forget(OTHER)

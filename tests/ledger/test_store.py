@@ -138,7 +138,7 @@ def test_only_what_is_unchecked_is_forgotten(store):
 def test_fits_are_kept_by_estimator_and_version(store, monkeypatch):
     found = fit(stored().spectrum)
     assert store.get_fit(KEY, "hill") is None
-    store.put_fit(KEY, "hill", found)
+    store.put_fits(KEY, {"hill": found})
     assert store.get_fit(KEY, "hill") == found
     assert store.get_fit(KEY, "ks") is None
     assert store.get_fit(OTHER, "hill") is None
@@ -146,7 +146,7 @@ def test_fits_are_kept_by_estimator_and_version(store, monkeypatch):
     monkeypatch.setitem(tails.ESTIMATORS, "hill", next_one)
     assert store.get_fit(KEY, "hill") is None
     other = fit(stored(VALUES**2).spectrum)
-    store.put_fit(KEY, "hill", other)
+    store.put_fits(KEY, {"hill": other})
     assert store.get_fit(KEY, "hill") == other
 
 
@@ -155,7 +155,7 @@ def test_fits_of_every_status_come_back(store, values):
     status = "ok" if np.isfinite(values).all() else "not_finite"
     for name in tails.ESTIMATORS:
         found = fit(stored(values, status).spectrum, name)
-        store.put_fit(KEY, name, found)
+        store.put_fits(KEY, {name: found})
         assert store.get_fit(KEY, name) == found
 
 
@@ -195,7 +195,7 @@ def test_spectra_that_come_at_once_are_one(store):
 def test_unchecked_spectra_that_come_at_once_are_one_of_them(store):
     def put(factor):
         store.put(KEY, stored(VALUES * factor, sha256=f"{factor:064x}"), "model", checked=False)
-        store.put_fit(KEY, "hill", fit(stored().spectrum))
+        store.put_fits(KEY, {"hill": fit(stored().spectrum)})
         store.put_sha256(OLD, "a" * 64)
 
     at_once(*[lambda factor=factor: put(factor) for factor in range(1, 9)])

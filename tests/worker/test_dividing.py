@@ -6,7 +6,7 @@ from analyzer.lookup import Pending
 from analyzer.options import Options
 from analyzer.outline import Location, Matrix, Packing
 from ledger.settings import load_settings
-from worker.dividing import UNITS_PER_SLOT, cost_of, divide
+from worker.dividing import cost_of, divide
 from worker.passes import Pass
 
 SIDE = 4096
@@ -32,15 +32,31 @@ def costs(each, batches) -> list[float]:
     return [sum(cost_of(m, each) for m in batch.matrices) for batch in batches]
 
 
-def test_every_matrix_once_and_costs_alike():
+@pytest.mark.parametrize("slots", [1, 2, 8])
+def test_every_matrix_once_and_all_slots_end_together(slots):
+    """However slow one of them is: each takes the next unit when it is done with one."""
     matrices = [matrix(n) for n in range(224)]
-    for slots in (1, 2, 8):
-        each, (batches, hashes) = split(matrices, slots=slots)
-        assert [m.name for b in batches for m in b.matrices] == [m.name for m in matrices]
-        assert hashes == []
-        found = costs(each, batches)
-        assert max(found[:-1]) <= 1.1 * min(found[:-1])
-        assert len(batches) >= UNITS_PER_SLOT * slots or len(batches) == len(matrices)
+    each, (batches, hashes) = split(matrices, slots=slots, unit_cost=1e15)
+    assert [m.name for b in batches for m in b.matrices] == [m.name for m in matrices]
+    assert hashes == []
+    found = costs(each, batches)
+    assert found == sorted(found, reverse=True)
+    assert max(found) <= sum(found) / (2 * slots)
+    assert len(found) <= 20 * slots
+    for slowest in (1.0, 3.0):
+        ends = [0.0] * slots
+        for cost in found:
+            first = ends.index(min(ends))
+            ends[first] += cost * (slowest if first == 0 else 1.0)
+        assert max(ends) - min(ends) <= 0.05 * max(ends) * slowest
+
+
+def test_no_unit_is_long():
+    """Whoever comes later finds something to do."""
+    matrices = [matrix(n) for n in range(224)]
+    each, (batches, _) = split(matrices, unit_cost=1e12)
+    assert max(costs(each, batches)) <= 1e12
+    assert len(batches) >= sum(costs(each, batches)) / 1e12
 
 
 def test_bounds_of_a_unit():
