@@ -37,7 +37,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.soak
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

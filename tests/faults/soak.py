@@ -1,61 +1,75 @@
-"""`python -m tests.faults.soak`: every row at full scale, and its table in docs/soak.md.
+"""`python -m tests.faults.soak`: every row at full scale; what passes goes into docs/soak.md.
 
-With arguments for pytest, such as `-k test_5`, only a part is run, and the table just printed.
+With arguments for pytest, such as `-k soak-postgres-1`, only a part is run, and only its lines of
+the table are written anew; `-m faults` runs and writes those of the small scale.
 """
 
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.faults.conftest import TALLIES
-from tests.faults.scale import SOAK
-from tests.faults.tally import Tally
+from tests.faults.scale import CI, SOAK
+from tests.faults.tally import COLUMNS, Tally
 
-ROOT = Path(__file__).parents[2]
-FILE = ROOT / "docs" / "soak.md"
-HEAD = """# What happens when things die
+FILE = Path(__file__).parents[2] / "docs" / "soak.md"
+HEAD = f"""# What happens when things die
 
-`make soak` on {machine}, {date}: real processes, {matrices} matrices of {side} × {side}, each a
-unit of its own; two workers of two processes with one thread each; lease 6 s, heartbeat 2 s, reaper
-2 s, messages sent again after 6 s. Rows are those of the fault tests in `tests/faults`, which also
-run at small scale in `make test`.
+`make soak` runs the fault tests of `tests/faults` at full scale and writes what passes into this table: real processes, {SOAK.matrices} matrices of {SOAK.side} × {SOAK.side},
+each a unit of its own; two workers of two processes with one thread each; lease 6 s, heartbeat 2 s, reaper 2 s, messages sent again after 6 s. `make faults`, at the scale of every
+change: {CI.matrices} matrices of {CI.side} × {CI.side}. Measured on {platform.system()} {platform.machine()} with {os.cpu_count()} cores, which workers, databases and API share.
 
-Per run: matrices or jobs **lost**; spectra, jobs and events that are **unexpected**; units,
-solves and results that are **duplicated**; units **recovered** after a loss; **starts** of units;
-**results** stored; whether all of these are **equal** in every byte to the undisturbed run; how
-often the fault **fired**; **wall** seconds, and those of the undisturbed run (**calm**). A run
-whose fault did not fire fails.
+Per run (scale, database, seed): matrices or jobs **lost**; spectra, jobs and events that are **unexpected**; units, solves and results that are **duplicated**; units **recovered** after a loss;
+**starts** of units; **results** stored; whether all of these are **equal** in every byte to the undisturbed run; how often the fault **fired**; **wall** seconds, and those of the
+undisturbed run (**calm**). A run whose fault did not fire fails. A poison unit is started five times before its job fails, so its wall is five leases.
 
-"""
+"""  # noqa: E501
 
 
 class Keeper:
-    """Keeps what pytest counted."""
+    """Writes what a test counted as soon as it has passed, since the next one may take long."""
 
     def __init__(self) -> None:
-        self.tallies: list[Tally] = []
+        self._seen = 0
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self.tallies = session.config.stash.get(TALLIES, [])
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self._tallies = config.stash.setdefault(TALLIES, [])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            new = self._tallies[self._seen :]
+            self._seen = len(self._tallies)
+            if report.passed and new:
+                write(new)
+
+
+def write(tallies: Iterable[Tally]) -> None:
+    """Put lines into the table, in the place of those of the same row and run."""
+    date = datetime.now(UTC).date().isoformat()
+    kept = FILE.read_text().splitlines() if FILE.exists() else []
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in kept if "|" in line]
+    lines = {(line[0], line[1]): line for line in cells if len(line) == len(COLUMNS) + 1}
+    lines |= {(tally.row, tally.run): [*tally.cells(), date] for tally in tallies}
+    head = [*COLUMNS, "date"]
+    body = sorted(line for key, line in lines.items() if key[0] not in ("---", head[0]))
+    body.sort(key=lambda line: (line[1].partition("-")[0] != SOAK.name, _number(line[0])))
+    table = [head, ["---"] * len(head), *body]
+    FILE.write_text(HEAD + "".join(f"| {' | '.join(line)} |\n" for line in table))
+
+
+def _number(row: str) -> int:
+    return int(row.partition(" ")[0])
 
 
 def main(arguments: list[str]) -> int:
-    """Run, print, and write the table if all was run and went well."""
-    keeper = Keeper()
+    """Run, and write what passes."""
     words = ["-m", "soak", "-q", "--durations=0", str(Path(__file__).parent), *arguments]
-    code = int(pytest.main(words, plugins=[keeper]))
-    table = Tally.table(sorted(keeper.tallies, key=lambda tally: tally.order))
-    print(table)
-    if code == 0 and not arguments:
-        machine = f"{platform.system()} {platform.machine()} with {os.cpu_count()} cores"
-        date = datetime.now(UTC).date().isoformat()
-        sizes = {"matrices": SOAK.matrices, "side": SOAK.side}
-        FILE.write_text(HEAD.format(machine=machine, date=date, **sizes) + table)
-    return code
+    return int(pytest.main(words, plugins=[Keeper()]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What a run came to, counted from the database and the logs of its processes."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -50,22 +49,15 @@ class Tally:
         return f"{self.row}, {self.run}: " + ", ".join(words)
 
     @property
-    def order(self) -> tuple[float, str, str]:
-        """Numbered rows first, and the runs of a row together."""
-        number = self.row.partition(" ")[0]
-        return float(number) if number.isdigit() else math.inf, self.row, self.run
-
-    @property
     def is_clean(self) -> bool:
         return not (self.lost or self.unexpected or self.duplicated) and self.equal
 
-    @staticmethod
-    def table(tallies: Sequence["Tally"]) -> str:
-        """All of them in Markdown."""
-        names = [field.name for field in fields(Tally)]
-        lines = [names, ["---"] * len(names)]
-        lines += [[_word(getattr(tally, name)) for name in names] for tally in tallies]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    def cells(self) -> list[str]:
+        """Its line of a table."""
+        return [_word(getattr(self, name)) for name in COLUMNS]
+
+
+COLUMNS = tuple(field.name for field in fields(Tally))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tests.hostile import KINDS
 
-HANG = 30.0
+HANG = 60.0
 
 
 class Child:
