@@ -57,16 +57,13 @@ class Presence:
         """Give back what is held, say goodbye, and end the process with its pool."""
         for loop in self._loops:
             loop.stop()
+        _kill_pool()  # first, or a process that is done with its unit takes another
         try:
             given = patient(LEAVING_SECONDS)(self._leave)
             log.info("worker_left", worker=self._worker.id, given_back=given)
         except DatabaseUnavailable:
             log.warning("worker_left_unseen", worker=self._worker.id)
-        pool = psutil.Process().children(recursive=True)
-        for child in pool:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        psutil.wait_procs(pool, timeout=LEAVING_SECONDS)
+        _kill_pool()  # what Celery has put in their place
         sys.stderr.flush()
         os._exit(0)
 
@@ -83,6 +80,14 @@ class Presence:
     def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
         """Not in the handler itself: it may have interrupted someone who holds a lock."""
         threading.Thread(target=self.end, name="leaving").start()
+
+
+def _kill_pool() -> None:
+    pool = psutil.Process().children(recursive=True)
+    for child in pool:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(pool, timeout=LEAVING_SECONDS)
 
 
 def run_worker(settings: Settings, *, name: str | None = None, follow: bool = False) -> None:

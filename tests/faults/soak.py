@@ -63,7 +63,9 @@ def write(tallies: Iterable[Tally]) -> None:
 
 
 def _number(row: str) -> int:
-    return int(row.partition(" ")[0])
+    """Rows without one come last."""
+    number = row.partition(" ")[0]
+    return int(number) if number.isdigit() else 99
 
 
 def main(arguments: list[str]) -> int:

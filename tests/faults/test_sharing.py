@@ -30,7 +30,7 @@ def test_the_same_content_is_solved_once_whoever_is_cancelled(stand, run, keep):
     first = cluster.submit(stand.models.main)
     cluster.wait_done(count // 6)
     second, third = (cluster.submit(stand.models.main) for _ in range(2))
-    assert len(cluster.rows.leased()) >= 1
+    cluster.wait_for(cluster.rows.leased)
     cluster.wait_done(count // 3)
     cancelled = _cancel(cluster, second)
     cluster.wait_ended(first, second, third)
