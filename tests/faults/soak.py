@@ -20,15 +20,22 @@ from tests.faults.tally import COLUMNS, Tally
 FILE = Path(__file__).parents[2] / "docs" / "soak.md"
 HEAD = f"""# What happens when things die
 
-`make soak` runs the fault tests of `tests/faults` at full scale and writes what passes into this table: real processes, {SOAK.matrices} matrices of {SOAK.side} × {SOAK.side},
-each a unit of its own; two workers of two processes with one thread each; lease 6 s, heartbeat 2 s, reaper 2 s, messages sent again after 6 s. `make faults`, at the scale of every
-change: {CI.matrices} matrices of {CI.side} × {CI.side}. Measured on {platform.system()} {platform.machine()} with {os.cpu_count()} cores, which workers, databases and API share.
+`make soak` runs the fault tests of `tests/faults` at full scale and writes what passes into this
+table: real processes, {SOAK.matrices} matrices of {SOAK.side} × {SOAK.side}, each a unit of its
+own; two workers of two processes with one thread each; lease 6 s, heartbeat 2 s, reaper 2 s,
+messages sent again after 6 s. `make faults`, at the scale of every change: {CI.matrices} matrices
+of {CI.side} × {CI.side}. Measured on {platform.system()} {platform.machine()} with
+{os.cpu_count()} cores, which workers, databases and API share.
 
-Per run (scale, database, seed): matrices or jobs **lost**; spectra, jobs and events that are **unexpected**; units, solves and results that are **duplicated**; units **recovered** after a loss;
-**starts** of units; **results** stored; whether all of these are **equal** in every byte to the undisturbed run; how often the fault **fired**; **wall** seconds, and those of the
-undisturbed run (**calm**). A run whose fault did not fire fails. A poison unit is started five times before its job fails, so its wall is five leases.
+Per run (scale, database, seed): matrices or jobs **lost**; spectra, jobs and events that are
+**unexpected**; units, solves and results that are **duplicated**; units **recovered** after a loss;
+**starts** of units; **results** stored; whether all of these are **equal** in every byte to the
+undisturbed run; how often the fault **fired**; **wall** seconds, and those of the undisturbed run
+(**calm**). A run whose fault did not fire fails. A poison unit is started five times before its job
+fails, so its wall is five leases. A worker that leaves ends its own leases early, which counts as
+duplicated there.
 
-"""  # noqa: E501
+"""
 
 
 class Keeper:
