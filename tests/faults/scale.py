@@ -60,8 +60,8 @@ CI = Scale(
 SOAK = Scale(
     name="soak",
     matrices=200,
-    side=1536,
-    pause=0.1,
+    side=1024,
+    pause=0.4,
     child_kills=20,
     worker_kills=20,
     redis_kills=4,
@@ -71,7 +71,7 @@ SOAK = Scale(
     submissions=100,
     repeats=100,
     postgres_stops=3,
-    served=240,
+    served=280,
     served_side=1536,
 )
 
