@@ -2,19 +2,22 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, exists, not_, or_, select
 
 from analyzer.errors import StoreError
 from ledger.clock import now
 from ledger.errors import DamagedArtifact
 from ledger.insert import upsert
-from ledger.tables import artifacts
+from ledger.tables import artifacts, outlines, results, spectra
 
 MOST_IN_ONE_QUERY = 500
+DRAFT = ".new-"
+_LOCK = 8_245_362
 
 
 class Artifacts:
@@ -28,6 +31,7 @@ class Artifacts:
     def put(self, connection: Connection, content: bytes) -> str:
         """Keep bytes; their sha256. What was damaged since is whole again. Raises StoreError."""
         digest = hashlib.sha256(content).hexdigest()
+        sharing_lock(connection)
         inline = len(content) <= self._inline
         if not inline:
             self._write(digest, content)
@@ -61,6 +65,39 @@ class Artifacts:
                     found[digest] = whole
         return found
 
+    def drop_unused(self, connection: Connection, most: int) -> int:
+        """Delete artifacts that nothing refers to, and their files; how many.
+
+        Files go before the rows do: a file that is gone is written again by whoever puts it.
+        """
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        used = (
+            exists(select(1).where(table.c.artifact == artifacts.c.sha256))
+            for table in (results, outlines, spectra)
+        )
+        unused = select(artifacts.c.sha256).where(not_(or_(*used))).limit(most)
+        gone = connection.execute(
+            delete(artifacts)
+            .where(artifacts.c.sha256.in_(unused))
+            .returning(artifacts.c.sha256, artifacts.c.content.is_(None))
+        ).all()
+        for digest, in_file in gone:
+            if in_file:
+                self._path(digest).unlink(missing_ok=True)
+        return len(gone)
+
+    def sweep(self, older: float) -> int:
+        """Delete drafts that a death left behind, untouched for so many seconds; how many."""
+        left = [
+            draft
+            for draft in self._folder.glob(f"*/{DRAFT}*")
+            if time.time() - draft.stat().st_mtime > older
+        ]
+        for draft in left:
+            draft.unlink(missing_ok=True)
+        return len(left)
+
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
 
@@ -75,7 +112,7 @@ class Artifacts:
         path = self._path(digest)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
+            with NamedTemporaryFile(dir=path.parent, prefix=DRAFT, delete=False) as draft:
                 try:
                     draft.write(content)
                     draft.flush()
@@ -88,6 +125,12 @@ class Artifacts:
                 f"cannot keep results in {self._folder}: {error.strerror}; make room there, or set "
                 "TAILORA_DATA to another folder"
             ) from error
+
+
+def sharing_lock(connection: Connection) -> None:
+    """Until the transaction ends nothing is dropped that it may refer to; others put meanwhile."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
 
 
 def in_parts(digests: Iterable[str]) -> Iterator[list[str]]:

@@ -7,6 +7,7 @@
     ├── NotFound             no such job, analysis or key, or not this owner's
     ├── Conflict             the job's state does not allow it
     ├── KeyReused            an idempotency key came back with another request
+    ├── QuotaExceeded        an owner has asked for as much as it may; carries when to try again
     ├── InvalidCursor        a page cursor that this service did not make for this list
     │   └── ExpiredCursor    one that is too old
     ├── PathNotAllowed       a local model outside the allowed folders
@@ -42,6 +43,15 @@ class Conflict(LedgerError):
 
 class KeyReused(LedgerError):
     """An idempotency key came back with another request."""
+
+
+class QuotaExceeded(LedgerError):
+    """An owner has asked for as much as it may."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        """Try again after so many seconds."""
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class InvalidCursor(LedgerError):

@@ -1,4 +1,4 @@
-"""Jobs: submit, look up, list, cancel, retry, delete; always an owner's own."""
+"""Jobs: submit, look up, list, cancel, retry, delete; each within what the caller may reach."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from ledger.clock import now
 from ledger.errors import Conflict, NotFound
 from ledger.events import record
 from ledger.ids import new_id
+from ledger.reach import Reach
 from ledger.settle import release_units, settle_job
 from ledger.states import ENDED, LIVE
 from ledger.tables import jobs, links, units
@@ -33,6 +34,8 @@ class NewJob:
     analysis_id: str | None = None
     parent_id: str | None = None
     phase: str = "outline"
+    restricted: bool = False
+    """Whether the model is gated or private."""
 
 
 def create(connection: Connection, new: NewJob) -> str:
@@ -43,6 +46,7 @@ def create(connection: Connection, new: NewJob) -> str:
             id=job_id,
             kind=new.kind,
             owner=new.owner,
+            restricted=new.restricted,
             state="queued",
             phase=new.phase,
             request=dict(new.request),
@@ -60,24 +64,27 @@ def create(connection: Connection, new: NewJob) -> str:
     return job_id
 
 
-def get(connection: Connection, owner: str, kind: str, job_id: str) -> Job:
-    """An owner's job. Raises NotFound."""
+def get(connection: Connection, reach: Reach, kind: str, job_id: str) -> Job:
+    """A job within reach. Raises NotFound."""
     row = (
         connection.execute(
-            select(jobs).where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.kind == kind)
+            select(jobs).where(jobs.c.id == job_id, jobs.c.kind == kind, reach.covers())
         )
         .mappings()
         .one_or_none()
     )
     if row is None:
-        raise NotFound(f"there is no {kind} {job_id[:60]} of yours; list them, or submit it again")
+        hint = "" if reach.restricted else " (those of gated models need the key scope `gated`)"
+        raise NotFound(
+            f"there is no {kind} {job_id[:60]} of yours{hint}; list them, or submit it again"
+        )
     return row
 
 
-def get_locked(connection: Connection, owner: str, kind: str, job_id: str) -> Job:
+def get_locked(connection: Connection, reach: Reach, kind: str, job_id: str) -> Job:
     """The same, and nobody changes it until the transaction ends. Raises NotFound."""
     connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
-    return get(connection, owner, kind, job_id)
+    return get(connection, reach, kind, job_id)
 
 
 def by_id(connection: Connection, job_id: str) -> Job | None:
@@ -87,7 +94,7 @@ def by_id(connection: Connection, job_id: str) -> Job | None:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which jobs of an owner to list; `before` is the id that the last page ended with."""
+    """Which jobs to list; `before` is the id that the last page ended with."""
 
     kind: str
     status: str | None = None
@@ -98,9 +105,9 @@ class Filter:
     limit: int = 20
 
 
-def list_jobs(connection: Connection, owner: str, wanted: Filter) -> list[Job]:
-    """The owner's jobs, newest first; one more than the limit where there are more."""
-    query = select(jobs).where(jobs.c.owner == owner, jobs.c.kind == wanted.kind)
+def list_jobs(connection: Connection, reach: Reach, wanted: Filter) -> list[Job]:
+    """Jobs within reach, newest first; one more than the limit where there are more."""
+    query = select(jobs).where(reach.covers(), jobs.c.kind == wanted.kind)
     for column, value in ((jobs.c.state, wanted.status), (jobs.c.model, wanted.model)):
         if value is not None:
             query = query.where(column == value)
@@ -114,13 +121,13 @@ def list_jobs(connection: Connection, owner: str, wanted: Filter) -> list[Job]:
     return list(found.mappings())
 
 
-def cancel(connection: Connection, owner: str, kind: str, job_id: str) -> bool:
+def cancel(connection: Connection, reach: Reach, kind: str, job_id: str) -> bool:
     """Ask a job to stop: waiting units go at once, running ones within a heartbeat.
 
     A plan ends when the analysis that was made for it has. False where the job has ended or was
     asked already. Raises NotFound.
     """
-    get(connection, owner, kind, job_id)
+    get(connection, reach, kind, job_id)
     family = (jobs.c.id == job_id) | (jobs.c.parent_id == job_id)
     connection.execute(select(jobs.c.id).where(family).order_by(jobs.c.id).with_for_update())
     if not _ask_to_stop(connection, job_id):
@@ -172,12 +179,12 @@ def reopen(connection: Connection, job_id: str, phase: str) -> None:
     record(connection, job_id, "queued", "retry was asked for")
 
 
-def remove(connection: Connection, owner: str, kind: str, job_id: str) -> None:
+def remove(connection: Connection, reach: Reach, kind: str, job_id: str) -> None:
     """Delete an ended job with its events and result; spectra are kept.
 
     Raises NotFound, or Conflict where it runs or a plan still needs it.
     """
-    job = get(connection, owner, kind, job_id)
+    job = get(connection, reach, kind, job_id)
     family = [job_id, *_children(connection, job_id)]
     if job["state"] not in ENDED:
         raise Conflict(f"{job_id} is {job['state']}; cancel it first")

@@ -3,9 +3,11 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from ledger.clock import now
 from ledger.errors import NotFound
@@ -13,6 +15,15 @@ from ledger.ids import new_id
 from ledger.tables import api_keys
 
 PREFIX = "tlr_"
+
+SCOPES = {
+    "read": "see the owner's jobs and what came out of them",
+    "write": "submit, cancel, retry and delete; read too",
+    "admin": "the same for the jobs of every owner",
+    "gated": "besides: ask for gated and private models, and see jobs of such",
+}
+DEFAULT_SCOPES = frozenset({"write"})
+_INCLUDED = {"write": {"read"}, "admin": {"read", "write"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,39 +33,67 @@ class ApiKey:
     id: str
     name: str
     owner: str
+    scopes: frozenset[str]
     created_at: float
     revoked_at: float | None
 
 
-def create_key(connection: Connection, name: str, owner: str, pepper: str) -> tuple[str, ApiKey]:
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whoever came with a valid key, and what it opens, all that scopes include."""
+
+    owner: str
+    scopes: frozenset[str]
+
+
+def create_key(
+    connection: Connection,
+    name: str,
+    owner: str,
+    pepper: str,
+    scopes: Collection[str] = DEFAULT_SCOPES,
+) -> tuple[str, ApiKey]:
     """A new key for an owner: the text, which is nowhere kept, and what is."""
     text = PREFIX + secrets.token_urlsafe(32)
     key_id = new_id("key")
     row = connection.execute(
         insert(api_keys)
-        .values(id=key_id, name=name, owner=owner, hash=_hash(text, pepper), created_at=now())
+        .values(
+            id=key_id,
+            name=name,
+            owner=owner,
+            hash=_hash(text, pepper),
+            scopes=",".join(name for name in SCOPES if name in scopes),
+            created_at=now(),
+        )
         .returning(api_keys)
     ).one()
-    return text, ApiKey(row.id, row.name, row.owner, row.created_at, row.revoked_at)
+    return text, _shown(row)
 
 
-def owner_of(connection: Connection, text: str, pepper: str) -> str | None:
-    """The owner of a valid key; None for one that is unknown, wrong or revoked."""
+def holder_of(connection: Connection, text: str, pepper: str) -> Holder | None:
+    """The holder of a valid key; None for one that is unknown, wrong or revoked."""
     digest = _hash(text, pepper)
     row = connection.execute(
-        select(api_keys.c.owner, api_keys.c.hash).where(
+        select(api_keys.c.owner, api_keys.c.hash, api_keys.c.scopes).where(
             api_keys.c.hash == digest, api_keys.c.revoked_at.is_(None)
         )
     ).one_or_none()
     if row is None or not hmac.compare_digest(row.hash, digest):
         return None
-    return str(row.owner)
+    return Holder(row.owner, included(row.scopes.split(",")))
+
+
+def included(scopes: Iterable[str]) -> frozenset[str]:
+    """Scopes with all that they include."""
+    given = set(scopes)
+    return frozenset(given.union(*(_INCLUDED.get(scope, set()) for scope in given)))
 
 
 def list_keys(connection: Connection) -> list[ApiKey]:
     """All keys, oldest first."""
     rows = connection.execute(select(api_keys).order_by(api_keys.c.id))
-    return [ApiKey(row.id, row.name, row.owner, row.created_at, row.revoked_at) for row in rows]
+    return [_shown(row) for row in rows]
 
 
 def revoke_key(connection: Connection, name_or_id: str) -> list[str]:
@@ -71,6 +110,11 @@ def revoke_key(connection: Connection, name_or_id: str) -> list[str]:
     if not found:
         raise NotFound(f"there is no valid key {name_or_id}; see `tailora keys list`")
     return list(found)
+
+
+def _shown(row: Row[Any]) -> ApiKey:
+    scopes = frozenset(row.scopes.split(","))
+    return ApiKey(row.id, row.name, row.owner, scopes, row.created_at, row.revoked_at)
 
 
 def _hash(text: str, pepper: str) -> str:

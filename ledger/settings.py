@@ -25,6 +25,11 @@ PREFIX = "TAILORA_"
 OF_THE_COMMAND = {"TAILORA_URL", "TAILORA_API_KEY", "TAILORA_CACHE", "TAILORA_DEBUG"}
 """Variables that the command line reads itself."""
 
+SECRETS_DIR = "TAILORA_SECRETS_DIR"
+"""A folder of files, each with the value of the setting that it is named after in small letters."""
+
+DEFAULT_SECRETS = Path("/run/secrets")
+
 _SCHEMES = {
     "database_url": ("postgresql+psycopg", "sqlite"),
     "broker_url": ("redis", "rediss", "filesystem"),
@@ -79,6 +84,17 @@ class Settings(BaseSettings):
     least_unit_cost: float = Field(2e10, gt=0, description="operations of a unit, where it can be")
     deadline: float = Field(120.0, gt=0, description="least time that a unit may take")
     inline_bytes: int = Field(1_000_000, ge=0, description="larger artifacts are files")
+    submit_rate: float = Field(10.0, ge=0, description="submissions of an owner a second; 0: any")
+    submit_burst: int = Field(50, ge=1, description="submissions of an owner at once")
+    open_jobs: int = Field(100, ge=0, description="jobs of an owner that have not ended; 0: any")
+    open_units: int = Field(20_000, ge=0, description="units that these wait for; 0: any")
+    refusals: int = Field(
+        20, ge=0, description="requests a minute of an address without a valid key; 0: any"
+    )
+    shared: bool = Field(False, description="whether every key reads the jobs of all owners")
+    keep_days: float = Field(
+        0.0, ge=0, description="ended jobs are deleted after so many days; 0: never"
+    )
     hub_deadline: float = Field(5.0, gt=0, description="wait for the Hub while a request waits")
     log_format: Literal["json", "console"] = Field("console", description="json or console")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -164,14 +180,15 @@ def variable(name: str) -> str:
 
 def load_settings(**given: object) -> Settings:
     """The settings of this process; `given` ones go first. Raises SettingsError."""
-    known = {variable(name) for name in Settings.model_fields} | OF_THE_COMMAND
+    known = {variable(name) for name in Settings.model_fields} | OF_THE_COMMAND | {SECRETS_DIR}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise SettingsError(
             f"{unknown[0]} is no setting; see docs/service.md for those there are, or unset it"
         )
+    chosen = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(_secrets_dir=_secrets(), **chosen)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ")
@@ -179,6 +196,16 @@ def load_settings(**given: object) -> Settings:
             raise SettingsError(reason) from error
         name = variable(str(first["loc"][0]))
         raise SettingsError(f"{name} is wrong: {reason}") from error
+
+
+def _secrets() -> Path | None:
+    given = os.environ.get(SECRETS_DIR)
+    folder = Path(given) if given else DEFAULT_SECRETS
+    if folder.is_dir():
+        return folder
+    if given:
+        raise SettingsError(f"{SECRETS_DIR} is wrong: {given} is no folder")
+    return None
 
 
 def _gpus(devices: str) -> set[str]:

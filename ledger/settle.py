@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.sql import Select
 
 from ledger.clock import now
+from ledger.counters import Tally
 from ledger.events import record
 from ledger.states import ENDED, LIVE, OPEN
 from ledger.tables import jobs, links, units
@@ -128,9 +129,11 @@ def finish_job(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state.not_in(ENDED))
         .values(state=state, phase=None, finished_at=now(), error=error)
-    )
-    if found.rowcount == 0:
+        .returning(jobs.c.kind, jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at)
+    ).one_or_none()
+    if found is None:
         return False
+    _count_ended(connection, found, state)
     level = "error" if state == "failed" else "info"
     record(connection, job_id, state, message, level=level, data=error)
     if state == "succeeded":
@@ -145,6 +148,15 @@ def finish_job(
     for dependent in dependents:
         finish_job(connection, dependent, state, message, error=error)
     return True
+
+
+def _count_ended(connection: Connection, job: Any, state: str) -> None:
+    tally = Tally()
+    tally.add("jobs_ended", kind=job.kind, state=state)
+    tally.observe("job_seconds", job.finished_at - job.created_at, kind=job.kind)
+    if job.started_at is not None:
+        tally.observe("job_wait_seconds", job.started_at - job.created_at, kind=job.kind)
+    tally.write(connection)
 
 
 def release_units(connection: Connection, job_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData(
@@ -57,13 +59,20 @@ jobs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    Column("restricted", Boolean, nullable=False, server_default=false()),
     Index(None, "owner", "kind", "id"),
     Index(None, "owner", "content_key"),
+    Index(None, "owner", "state"),
+    Index(None, "kind", "id"),
     Index(None, "state"),
+    Index(None, "finished_at"),
     Index(None, "analysis_id"),
     Index(None, "parent_id"),
 )
-"""What was asked: plans, analyses, and looks at a model's outline."""
+"""What was asked: plans, analyses, and looks at a model's outline.
+
+`restricted` are those of gated or private models.
+"""
 
 units = Table(
     "units",
@@ -217,4 +226,23 @@ api_keys = Table(
     Column("hash", DIGEST, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double),
+    Column("scopes", String(64), nullable=False, server_default="write"),
 )
+
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("spent_until", Double, nullable=False),
+)
+"""How much of an owner's submissions is spent: when it will be none again (GCRA)."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("labels", String(128), nullable=False),
+    Column("value", Double, nullable=False),
+)
+"""What has been done so far: rows to add up."""

@@ -8,10 +8,14 @@ from ledger.access import Ledger
 from service import problems
 from service.analyses.endpoints import router as analyses
 from service.guard import Guard
+from service.jobs.watching import Watches
 from service.models.endpoints import router as models
 from service.plans.endpoints import router as plans
+from service.refusals import Refusals
 from service.resolving import Resolver
 from service.system.endpoints import router as system
+from service.system.metrics import HttpMetrics
+from service.system.metrics import router as metrics
 
 TITLE = "TaiLoRA"
 SUMMARY = "From a model's weights to a plan for its LoRA experts"
@@ -30,13 +34,17 @@ def create_app(ledger: Ledger) -> FastAPI:
     )
     app.state.ledger = ledger
     app.state.resolver = Resolver(ledger)
+    app.state.refusals = Refusals(ledger.settings.refusals)
+    app.state.watches = Watches(ledger)
+    app.state.http_metrics = HttpMetrics()
     app.state.readiness_threads = CapacityLimiter(MOST_HANGING)
     problems.install(app)
-    for router in (plans, analyses, models, system):
+    for router in (plans, analyses, models, system, metrics):
         app.include_router(router)
     app.add_middleware(
         Guard,
         body_bytes=ledger.settings.body_bytes,
         loopback_only=ledger.settings.on_loopback,
+        count=app.state.http_metrics.count,
     )
     return app

@@ -1,15 +1,20 @@
-"""What a request finds in the app: the ledger, and who asks."""
+"""What a request finds in the app: the ledger, and who asks with which scopes."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from ledger.access import Ledger
-from ledger.keys import owner_of
+from ledger.keys import SCOPES, Holder, holder_of
+from ledger.reach import Reach
 from service.problems import Problem
 
 LOCAL = "local"
 """The owner where no key is asked for."""
+
+GATED = "gated"
 
 
 def ledger_of(request: Request) -> Ledger:
@@ -22,26 +27,82 @@ def ledger_of(request: Request) -> Ledger:
 TheLedger = Annotated[Ledger, Depends(ledger_of)]
 
 
-def owner_of_request(request: Request, ledger: TheLedger) -> str:
-    """The owner behind the request's key; on this machine alone none is needed.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    holder: Holder
+    shared: bool = False
+    """Whether every key reads the jobs of all owners."""
+
+    limited: bool = True
+    """Whether quotas hold; they do not on this machine alone."""
+
+    @property
+    def owner(self) -> str:
+        """Whose the jobs are that this caller submits."""
+        return self.holder.owner
+
+    @property
+    def gated(self) -> bool:
+        """Whether gated and private models are open to this caller."""
+        return GATED in self.holder.scopes
+
+    @property
+    def reads(self) -> Reach:
+        """The jobs that it may see."""
+        everybody = self.shared or "admin" in self.holder.scopes
+        return Reach(None if everybody else self.owner, self.gated)
+
+    @property
+    def changes(self) -> Reach:
+        """The jobs that it may cancel, retry and delete."""
+        return Reach(None if "admin" in self.holder.scopes else self.owner, self.gated)
+
+
+def key_text(request: Request) -> str:
+    """The API key that a request brings; empty where it brings none."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def caller_of(request: Request, ledger: Ledger) -> Caller:
+    """Who is behind the request's key; on this machine alone none is needed.
 
     The answer to an unknown, a wrong and a revoked key is the same. Raises Problem.
     """
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if not scheme and ledger.settings.on_loopback:
-        return LOCAL
-    owner = None
-    if scheme.lower() == "bearer" and text:
+    if ledger.settings.on_loopback and not request.headers.get("authorization"):
+        return Caller(Holder(LOCAL, frozenset(SCOPES)), limited=False)
+    holder = None
+    if text := key_text(request):
         pepper = ledger.settings.key_pepper.get_secret_value()
         with ledger.database.read() as connection:
-            owner = owner_of(connection, text.strip(), pepper)
-    if owner is None:
+            holder = holder_of(connection, text, pepper)
+    if holder is None:
+        request.app.state.refusals.count(request.client.host if request.client else "")
         raise Problem(
             "unauthorized",
             "send a valid key as `Authorization: Bearer …`; the operator makes one with "
             "`tailora keys create`",
         )
-    return owner
+    return Caller(holder, shared=ledger.settings.shared)
 
 
-Owner = Annotated[str, Depends(owner_of_request)]
+def needs(scope: str) -> Callable[[Request, Ledger], Caller]:
+    """A dependency: who asks, with a key of that scope. Raises Problem."""
+
+    def caller(request: Request, ledger: TheLedger) -> Caller:
+        found = caller_of(request, ledger)
+        if scope not in found.holder.scopes:
+            raise Problem(
+                "scope_missing",
+                f"this needs a key with the scope `{scope}`: {SCOPES[scope]}; the operator makes "
+                f"one with `tailora keys create NAME --scope {scope}`",
+            )
+        return found
+
+    return caller
+
+
+Reader = Annotated[Caller, Depends(needs("read"))]
+Writer = Annotated[Caller, Depends(needs("write"))]

@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -23,14 +24,21 @@ _NUL = "\0"
 log = structlog.get_logger()
 
 
+Count = Callable[[str, str, int, float], None]
+
+
 class Guard:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes: int, loopback_only: bool) -> None:
-        """Bound bodies; where no key is asked for, answer only to this machine's own names."""
+    def __init__(self, app: ASGIApp, *, body_bytes: int, loopback_only: bool, count: Count) -> None:
+        """Bound bodies; where no key is asked for, answer only to this machine's own names.
+
+        `count` is told method, route, status and seconds of every request.
+        """
         self._app = app
         self._most = body_bytes
         self._loopback_only = loopback_only
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request, and hand it on with its body whole."""
@@ -61,13 +69,16 @@ class Guard:
             await refused(scope, receive, sending)
         else:
             await self._app(scope, _replay(body, receive), sending)
+        seconds = time.monotonic() - started
+        route = getattr(scope.get("route"), "path", "none")
+        self._count(scope["method"], route, status, seconds)
         log.info(
             "request",
             method=scope["method"],
             path=scope["path"],
             status=status,
             **_job_in(place),
-            ms=round(1000 * (time.monotonic() - started), 1),
+            ms=round(1000 * seconds, 1),
         )
 
     def _check_head(self, scope: Scope, headers: Headers) -> None:

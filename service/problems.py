@@ -1,5 +1,6 @@
 """Every error of the API is one problem+json document (RFC 9457) with a stable code."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,8 @@ TITLES: dict[str, tuple[int, str]] = {
     "path_not_allowed": (403, "The path is not allowed"),
     "plan_not_ready": (409, "The plan is not there yet"),
     "revision_not_found": (404, "There is no such revision"),
+    "quota_exceeded": (429, "The quota is used up"),
+    "scope_missing": (403, "The key does not open this"),
     "spectra_missing": (500, "Spectra are missing"),
     "store_error": (500, "Results cannot be kept"),
     "unauthorized": (401, "A valid API key is needed"),
@@ -124,6 +127,8 @@ def problem_of(error: Exception) -> Problem:
     """The problem behind an error of any package; one that nobody expected says nothing."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, ledger_errors.QuotaExceeded):
+        return Problem("quota_exceeded", str(error), headers=_later(error.seconds))
     code = next((_LEDGER[kind] for kind in type(error).__mro__ if kind in _LEDGER), None)
     code = code or code_of(error)
     if code == INTERNAL:
@@ -131,10 +136,14 @@ def problem_of(error: Exception) -> Problem:
     return Problem(code, str(error))
 
 
+def _later(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
 def response(problem: Problem, instance: str, request_id: str) -> JSONResponse:
     """The answer for a problem."""
     status, title = TITLES[problem.code]
-    retryable = status == 503 or problem.code in RETRYABLE
+    retryable = status in (429, 503) or problem.code in RETRYABLE
     document = ProblemDocument(
         type=DOCS + problem.code,
         title=title,
@@ -206,6 +215,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (413, "The request is too large"),
         (415, "Not JSON"),
         (422, "The request has errors"),
+        (429, "Too much at once"),
         (503, "Try again later"),
     )
 }

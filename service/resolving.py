@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Lock
 
 from analyzer.errors import ModelNotFound
+from analyzer.hub.pin import Pin, pin
 from analyzer.source import is_hub_id
 from analyzer.text import shown
 from ledger.access import Ledger
@@ -22,7 +23,7 @@ class Resolver:
         """Ask nobody yet."""
         self._ledger = ledger
         self._lock = Lock()
-        self._known: dict[tuple[str, str], tuple[float, str]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Pin]] = {}
 
     def place(self, model: str, revision: str | None) -> Place:
         """Where a model lies now. Raises AnalyzerError or PathNotAllowed."""
@@ -38,19 +39,18 @@ class Resolver:
                 "absolute path"
             )
         name, _, asked = named.partition("@")
-        return Place(named, repository=name, commit=self._commit(name, asked or "main"))
+        found = self._pin(name, asked or "main")
+        return Place(named, name, found.commit, restricted=found.restricted)
 
-    def _commit(self, name: str, revision: str) -> str:
-        from analyzer.hub.pin import commit_of
-
+    def _pin(self, name: str, revision: str) -> Pin:
         key = name, revision
         with self._lock:
-            made, commit = self._known.get(key, (0.0, ""))
-        if commit and time.monotonic() - made < CACHE_SECONDS:
-            return commit
-        commit = commit_of(name, revision, self._ledger.settings.hub_deadline)
+            made, found = self._known.get(key, (0.0, None))
+        if found is not None and time.monotonic() - made < CACHE_SECONDS:
+            return found
+        found = pin(name, revision, self._ledger.settings.hub_deadline)
         with self._lock:
             if len(self._known) >= MOST_CACHED:
                 self._known.clear()
-            self._known[key] = time.monotonic(), commit
-        return commit
+            self._known[key] = time.monotonic(), found
+        return found

@@ -15,6 +15,7 @@ from service.app import create_app
 from worker.app import make_app
 from worker.dispatcher import dispatcher
 from worker.embedded import Supervisor, hold_data_folder, start_over, sweep_messages
+from worker.housekeeper import housekeeper
 from worker.loops import Loop
 from worker.reaper import reaper
 
@@ -46,6 +47,7 @@ def serve(settings: Settings) -> None:
         loops = [
             reaper(ledger),
             dispatcher(ledger, make_app(settings)),
+            housekeeper(ledger),
             Loop("sweeper", SWEEP_SECONDS, lambda: sweep_messages(settings)),
         ]
         for loop in loops:

@@ -5,6 +5,7 @@ import structlog
 from analyzer.errors import HubUnavailable
 from ledger import units
 from ledger.access import Ledger
+from ledger.counters import Tally
 from ledger.errors import DatabaseUnavailable
 from ledger.patience import patient
 from ledger.settle import fail_job, linked_jobs, settle_unit, started
@@ -15,6 +16,7 @@ from worker.bodies import BODIES, OPEN, Outcome
 from worker.codes import error_of
 from worker.errors import Stopped
 from worker.lease import Lease
+from worker.tallies import tally_of
 
 log = structlog.get_logger()
 
@@ -37,7 +39,8 @@ def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
     try:
         with Lease(ledger, held) as lease:
             outcome = BODIES[held.kind](ledger, held, lease, device)
-        ready = patient(PATIENCE)(_finish, ledger, held, outcome)
+        done = tally_of(outcome.report, device)
+        ready = patient(PATIENCE)(_finish, ledger, held, outcome, done)
         log.info("unit_ended", kind=held.kind)
     except Stopped:
         patient(PATIENCE)(_drop, ledger, held)
@@ -68,13 +71,14 @@ def _claim(ledger: Ledger, unit_id: str, worker: str) -> Claim | None:
     return held
 
 
-def _finish(ledger: Ledger, held: Claim, outcome: Outcome) -> list[str]:
+def _finish(ledger: Ledger, held: Claim, outcome: Outcome, done: Tally) -> list[str]:
     with ledger.database.write() as connection:
         if not units.finish(connection, held, outcome.report):
             log.warning("late_finish_discarded")
             return []
         if outcome.then is not None:
             outcome.then(connection)
+        done.write(connection)
         return settle_unit(connection, held.unit_id)
 
 

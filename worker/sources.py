@@ -30,6 +30,8 @@ class Place:
     repository: str | None = None
     commit: str | None = None
     path: str | None = None
+    restricted: bool = False
+    """Whether the repository is gated or private."""
 
     def key(self) -> str:
         """What stands for this very content; another version may read headers in another way."""

@@ -7,11 +7,12 @@ import structlog
 from sqlalchemy import Connection
 
 from allocator.methods import method_named
-from ledger import idempotency
+from ledger import idempotency, quotas
 from ledger.access import Ledger
 from ledger.errors import Conflict
 from ledger.idempotency import Replay
 from ledger.jobs import Job, NewJob, create, get, get_locked, reopen
+from ledger.reach import Reach
 from ledger.results import measured_before
 from ledger.states import LIVE
 from ledger.tables import jobs
@@ -40,13 +41,21 @@ class Submission:
 
     kind: str
     owner: str
+    """Whose job it will be."""
+
     place: Place
     outline_key: str
     words: Request
     labels: Mapping[str, str] = field(default_factory=dict)
     key: Key | None = None
     analysis_id: str | None = None
-    """Of the owner, to make a plan from; by default the plan gets one of its own."""
+    """Of an analysis to make a plan from; by default the plan gets one of its own."""
+
+    reads: Reach | None = None
+    """Where that analysis may be; by default among the owner's."""
+
+    limited: bool = False
+    """Whether the owner's quotas hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class Submitted:
 def submit(ledger: Ledger, asked: Submission) -> Submitted:
     """Accept a request; one whose spectra are all kept is done at once.
 
-    Raises KeyReused, DatabaseUnavailable.
+    Raises KeyReused, QuotaExceeded, NotFound, Conflict or DatabaseUnavailable.
     """
     try:
         done, ready = _submit(ledger, asked)
@@ -92,6 +101,8 @@ def _submit(ledger: Ledger, asked: Submission) -> tuple[Submitted, list[str]]:
             )
             if before is not None:
                 return Submitted(before.job_id, before.status, replayed=True), []
+        if asked.limited:
+            quotas.take(connection, ledger.settings, asked.owner)
         job_id = _create(connection, ledger, asked, ready)
         status = CREATED if ready else ACCEPTED
         if asked.key is not None and not idempotency.remember(
@@ -147,7 +158,8 @@ def _plan_from(
     ready: list[str],
 ) -> str:
     """A plan from an analysis that is there, or that is still running."""
-    analysis = get_locked(connection, asked.owner, "analysis", analysis_id)
+    reads = asked.reads or Reach(asked.owner, asked.place.restricted)
+    analysis = get_locked(connection, reads, "analysis", analysis_id)
     if analysis["state"] not in ("succeeded", *LIVE):
         raise Conflict(f"{analysis_id} is {analysis['state']}; retry it, or name a model")
     done = analysis["state"] == "succeeded"
@@ -179,30 +191,35 @@ def _row(
         analysis_id=analysis_id,
         parent_id=parent_id,
         phase=phase,
+        restricted=asked.place.restricted,
     )
 
 
-def resume(ledger: Ledger, owner: str, kind: str, job_id: str) -> None:
+def resume(
+    ledger: Ledger, changes: Reach, kind: str, job_id: str, *, limited: bool = False
+) -> None:
     """Queue a failed or cancelled job again, with the analysis that it waits for.
 
-    Raises NotFound or Conflict.
+    Raises NotFound, Conflict or QuotaExceeded.
     """
     ready: list[str] = []
     with ledger.database.write() as connection:
-        job = get(connection, owner, kind, job_id)
+        job = get(connection, changes, kind, job_id)
+        if limited:
+            quotas.take(connection, ledger.settings, job["owner"])
         if job["analysis_id"] is None:
             reopen(connection, job_id, "outline")
             if begin(connection, ledger, job_id):
                 ready.append(job_id)
         else:
-            _resume_plan(connection, ledger, owner, job, ready)
+            _resume_plan(connection, ledger, changes, job, ready)
     _assemble_now(ledger, ready)
 
 
 def _resume_plan(
-    connection: Connection, ledger: Ledger, owner: str, job: Job, ready: list[str]
+    connection: Connection, ledger: Ledger, changes: Reach, job: Job, ready: list[str]
 ) -> None:
-    analysis = get_locked(connection, owner, "analysis", job["analysis_id"])
+    analysis = get_locked(connection, changes, "analysis", job["analysis_id"])
     if analysis["state"] == "succeeded":
         reopen(connection, job["id"], "assembling")
         ready.append(job["id"])

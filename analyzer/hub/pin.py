@@ -1,6 +1,6 @@
 """Which commit a model's name stands for now, asked while somebody waits."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Timer
 
 from analyzer.checkpoint import CONFIG, MAX_INDEX_BYTES
@@ -11,14 +11,23 @@ from analyzer.hub.settings import HubSettings
 from analyzer.hub.transport import Transport
 
 
-def commit_of(name: str, revision: str, seconds: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A commit, and whether not everybody may read it: the repository is gated or private."""
+
+    commit: str
+    restricted: bool
+
+
+def pin(name: str, revision: str, seconds: float) -> Pin:
     """The commit of a revision, which whoever's token is set may read; within so many seconds.
 
-    Raises AccessDenied, ModelNotFound, or HubUnavailable where no answer came in time.
+    Offline nobody can be asked, so that what is cached counts as restricted. Raises AccessDenied,
+    ModelNotFound, or HubUnavailable where no answer came in time.
     """
     settings = HubSettings.from_environment()
     if settings.offline:
-        return CachedSnapshot(name, settings, revision).commit
+        return Pin(CachedSnapshot(name, settings, revision).commit, restricted=True)
     transport = Transport(replace(settings, timeout=min(settings.timeout, seconds / 2)), 1)
     timer = Timer(seconds, transport.stop.set)
     timer.daemon = True
@@ -27,7 +36,7 @@ def commit_of(name: str, revision: str, seconds: float) -> str:
         repository = Repository(name, revision, transport)
         if repository.gated:
             _try_to_read(repository)
-        return repository.commit
+        return Pin(repository.commit, repository.gated or repository.private)
     except HubUnavailable as error:
         if transport.stop.is_set():
             raise HubUnavailable(

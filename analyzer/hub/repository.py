@@ -65,6 +65,7 @@ class Repository:
             )
         self.commit = commit
         self.gated = bool(info.get("gated"))
+        self.private = bool(info.get("private"))
 
     @property
     def stop(self) -> Event:

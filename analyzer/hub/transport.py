@@ -6,10 +6,11 @@ ever decompressed, and the reading of a body has a deadline and a least speed.
 
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -22,6 +23,28 @@ REDIRECTS = {301, 302, 303, 307, 308}
 MOST_REDIRECTS = 5
 LEAST_SPEED = 64_000
 SLOW_SECONDS = 30.0
+
+
+class Requests:
+    """How often this process asked the Hub, by the status that came back (`none`: no answer)."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, status: str) -> None:
+        """Count one."""
+        with self._lock:
+            self._counts[status] += 1
+
+    def counts(self) -> dict[str, int]:
+        """So far."""
+        with self._lock:
+            return dict(self._counts)
+
+
+REQUESTS = Requests()
 
 
 class Refused(Exception):
@@ -121,7 +144,9 @@ class Transport:
             request = self._client.build_request("GET", url, headers=headers)
             response = self._client.send(request, stream=True)
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            REQUESTS.add("none")
             raise Transient(_reason(error)) from error
+        REQUESTS.add(str(response.status_code))
         if response.status_code in AGAIN:
             response.close()
             wait = asked_wait(response.headers)

@@ -10,7 +10,7 @@ from ledger.access import Ledger
 from ledger.results import measured_before
 from service.analyses.layers import add_layers, finished
 from service.analyses.schemas import AnalysisEnvelope, AnalysisRequest, Summary
-from service.context import Owner, TheLedger
+from service.context import Caller, Reader, TheLedger, Writer
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import (
     IdempotencyKey,
@@ -18,6 +18,7 @@ from service.jobs.submission import (
     accept,
     headers_of,
     key_of,
+    place_for,
     resolver_of,
 )
 from service.jobs.views import document_text, respond, view
@@ -45,35 +46,35 @@ async def create(
     body: AnalysisRequest,
     request: Request,
     ledger: TheLedger,
-    owner: Owner,
+    caller: Writer,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response:
     """Measure every matrix of a model. What is stored already is not solved again."""
     key = key_of(idempotency_key, PATH, body.model_dump(mode="json"))
-    done = await run_in_threadpool(_submit, ledger, resolver_of(request), owner, body, key)
+    done = await run_in_threadpool(_submit, ledger, resolver_of(request), caller, body, key)
     await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
     headers = headers_of(done, PATH)
     return await run_in_threadpool(
-        _answer, ledger, owner, done.job_id, request, done.status, headers
+        _answer, ledger, caller, done.job_id, request, done.status, headers
     )
 
 
 def _submit(
-    ledger: Ledger, resolver: Resolver, owner: str, body: AnalysisRequest, key: Key | None
+    ledger: Ledger, resolver: Resolver, caller: Caller, body: AnalysisRequest, key: Key | None
 ) -> Submitted:
     words = body.words()
     words.options()
-    place = resolver.place(body.model, body.revision)
+    place = place_for(resolver, caller, body.model, body.revision)
     if key is None:
         with ledger.database.read() as connection:
-            same = measured_before(connection, owner, content_key(place.key(), words))
+            same = measured_before(connection, caller.owner, content_key(place.key(), words))
         if same is not None:
             return Submitted(same, FOUND)
     return accept(
         ledger,
         kind="analysis",
-        owner=owner,
+        caller=caller,
         place=place,
         words=words,
         labels=body.metadata,
@@ -82,27 +83,27 @@ def _submit(
 
 
 @router.get("/{job_id}", response_model=AnalysisEnvelope, operation_id="get_analysis")
-def read(job_id: JobId, request: Request, ledger: TheLedger, owner: Owner) -> Response:
+def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """An analysis job, with what it says of the layers once it is there."""
-    return _answer(ledger, owner, job_id, request, 200, {})
+    return _answer(ledger, caller, job_id, request, 200, {})
 
 
 @router.get("/{job_id}/document", response_model=Analysis, operation_id="get_analysis_document")
-def document(job_id: JobId, ledger: TheLedger, owner: Owner) -> Response:
+def document(job_id: JobId, ledger: TheLedger, caller: Reader) -> Response:
     """The whole analysis, as `tailora analyze --json` prints it."""
-    return Response(finished(ledger, owner, job_id), media_type="application/json")
+    return Response(finished(ledger, caller, job_id), media_type="application/json")
 
 
 def _answer(
     ledger: Ledger,
-    owner: str,
+    caller: Caller,
     job_id: str,
     request: Request,
     status: int,
     headers: dict[str, str],
 ) -> Response:
     with ledger.database.read() as connection:
-        found = view(connection, owner, "analysis", job_id)
+        found = view(connection, caller.reads, "analysis", job_id)
         text = document_text(ledger, connection, found)
     summary = None if text is None else _summary(text)
     if status in (ACCEPTED, CREATED):

@@ -15,7 +15,7 @@ from ledger.access import Ledger
 from ledger.jobs import by_id
 from ledger.outlines import get_outline
 from service.analyses.schemas import Esd, Matrices, MatrixRow, TailLine
-from service.context import Owner, TheLedger
+from service.context import Caller, Reader, TheLedger
 from service.jobs.endpoints import JobId
 from service.jobs.views import document_text, view
 from service.problems import Problem
@@ -41,11 +41,11 @@ def add_layers(router: APIRouter) -> None:
         job_id: JobId,
         request: Request,
         ledger: TheLedger,
-        owner: Owner,
+        caller: Reader,
         module: Annotated[str | None, Query(max_length=2000)] = None,
     ) -> Matrices | Response:
         """Alpha, tail and measures of every matrix; CSV where `Accept: text/csv` asks for it."""
-        analysis = Analysis.model_validate_json(finished(ledger, owner, job_id))
+        analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
         found: Sequence[MatrixResult] = analysis.matrices
         if module is not None:
             found = keep_modules(found, [name.strip() for name in module.split(",")])
@@ -61,12 +61,12 @@ def add_layers(router: APIRouter) -> None:
         job_id: JobId,
         name: str,
         ledger: TheLedger,
-        owner: Owner,
+        caller: Reader,
         bins: Annotated[int, Query(ge=2, le=1000)] = 100,
         full: bool = False,
     ) -> Esd:
         """The spectral density of one matrix, and the tail that was fitted."""
-        analysis = Analysis.model_validate_json(finished(ledger, owner, job_id))
+        analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
         matrix = next((each for each in analysis.matrices if each.name == name), None)
         if matrix is None:
             raise Problem(
@@ -88,10 +88,10 @@ def add_layers(router: APIRouter) -> None:
         )
 
 
-def finished(ledger: Ledger, owner: str, job_id: str) -> str:
+def finished(ledger: Ledger, caller: Caller, job_id: str) -> str:
     """The document of an owner's finished analysis. Raises NotFound or Problem."""
     with ledger.database.read() as connection:
-        found = view(connection, owner, "analysis", job_id)
+        found = view(connection, caller.reads, "analysis", job_id)
         text = document_text(ledger, connection, found)
     if text is None:
         raise Problem(

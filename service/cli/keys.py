@@ -22,6 +22,13 @@ def create(
         str | None,
         typer.Option(help="Whose jobs it sees; several keys may share one. By default NAME."),
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="read, write (and read), admin (both, of every owner) or gated (models that are "
+            "gated or private); may be repeated. By default write."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a key and print it, this once: only its hash is kept."""
@@ -31,10 +38,11 @@ def create(
     whose = owner if owner is not None else name
     for option, value in (("NAME", name), ("--owner", whose)):
         _check_name(option, value)
+    scopes = _scopes(scope)
     ledger = own_ledger()
     pepper = ledger.settings.key_pepper.get_secret_value()
     with ledger.database.write() as connection:
-        text, made = create_key(connection, name, whose, pepper)
+        text, made = create_key(connection, name, whose, pepper, scopes)
     if as_json:
         _print_json({"key": text, **_shown(made)})
     else:
@@ -62,7 +70,7 @@ def list_(as_json: Json = False) -> None:
     elif not found:
         print_line(stdout(), "no keys; make one with `tailora keys create NAME`")
     else:
-        columns = ["id", "name", "owner", "created_at", "revoked_at"]
+        columns = ["id", "name", "owner", "scopes", "created_at", "revoked_at"]
         rows = ([key[column] or "–" for column in columns] for key in found)
         print_table(stdout(), "", [column.removesuffix("_at") for column in columns], rows)
 
@@ -93,6 +101,17 @@ def _check_name(option: str, value: str) -> None:
         )
 
 
+def _scopes(given: list[str] | None) -> frozenset[str]:
+    from analyzer.text import shown
+    from ledger.keys import DEFAULT_SCOPES, SCOPES
+    from service.cli.failures import CommandError
+
+    wrong = next((each for each in given or () if each not in SCOPES), None)
+    if wrong is not None:
+        raise CommandError(f"there is no scope {shown(wrong, 40)}; use {', '.join(SCOPES)}")
+    return frozenset(given) if given else DEFAULT_SCOPES
+
+
 def _shown(key: "ApiKey") -> dict[str, str | None]:
     from service.jobs.views import stamp
 
@@ -100,6 +119,7 @@ def _shown(key: "ApiKey") -> dict[str, str | None]:
         "id": key.id,
         "name": key.name,
         "owner": key.owner,
+        "scopes": ",".join(sorted(key.scopes)),
         "created_at": stamp(key.created_at),
         "revoked_at": stamp(key.revoked_at),
     }

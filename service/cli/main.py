@@ -19,6 +19,7 @@ from service.cli.jobs import jobs
 from service.cli.keys import keys
 from service.cli.plan import plan
 from service.cli.processes import api, dispatcher, serve, worker
+from service.cli.prune import prune
 
 _SERVICE = "Service"
 
@@ -43,6 +44,7 @@ app.command(rich_help_panel=_SERVICE)(serve)
 app.add_typer(jobs, name="jobs", rich_help_panel=_SERVICE)
 app.add_typer(keys, name="keys", rich_help_panel=_SERVICE)
 app.add_typer(db, name="db", rich_help_panel=_SERVICE)
+app.command(rich_help_panel=_SERVICE)(prune)
 app.command(rich_help_panel=_SERVICE)(api)
 app.command(rich_help_panel=_SERVICE)(dispatcher)
 app.command(rich_help_panel=_SERVICE)(worker)

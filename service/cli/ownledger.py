@@ -26,10 +26,11 @@ class LocalJobs:
 
     def __init__(self, ledger: "Ledger") -> None:
         """Look into this ledger."""
+        from ledger.reach import Reach
         from service.context import LOCAL
 
         self._ledger = ledger
-        self._owner = LOCAL
+        self._mine = Reach(LOCAL, restricted=True)
 
     def newest(
         self, kind: str, status: str | None, limit: int
@@ -39,7 +40,7 @@ class LocalJobs:
         from service.jobs.views import envelopes
 
         with self._ledger.database.read() as connection:
-            found = list_jobs(connection, self._owner, Filter(kind, status, limit=limit))
+            found = list_jobs(connection, self._mine, Filter(kind, status, limit=limit))
             return envelopes(connection, found[:limit]), len(found) > limit
 
     def show(self, kind: str, job_id: str) -> dict[str, Any]:
@@ -49,7 +50,7 @@ class LocalJobs:
         from service.jobs.views import document_text, view
 
         with self._ledger.database.read() as connection:
-            found = view(connection, self._owner, kind, job_id)
+            found = view(connection, self._mine, kind, job_id)
             text = document_text(self._ledger, connection, found) if kind == "plan" else None
         plan = {"plan": None if text is None else json.loads(text)} if kind == "plan" else {}
         return {**found.envelope, **plan}
@@ -61,7 +62,7 @@ class LocalJobs:
         from service.jobs.views import stamp
 
         with self._ledger.database.read() as connection:
-            get(connection, self._owner, kind, job_id)
+            get(connection, self._mine, kind, job_id)
             found = list_events(connection, job_id, after=after)
         return [
             {**{name: value for name, value in event.items() if name != "job_id"},
@@ -76,8 +77,8 @@ class LocalJobs:
         from service.jobs.views import view
 
         with self._ledger.database.write() as connection:
-            stopped = jobs.cancel(connection, self._owner, kind, job_id)
-            found = view(connection, self._owner, kind, job_id)
+            stopped = jobs.cancel(connection, self._mine, kind, job_id)
+            found = view(connection, self._mine, kind, job_id)
         if not stopped and found.ended:
             raise Conflict(f"{job_id} has {found.job['state']} already; there is nothing to cancel")
         return found.envelope

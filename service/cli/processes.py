@@ -72,16 +72,19 @@ def dispatcher(check: Check = False) -> None:
     from service.cli.ownledger import own_ledger
     from worker.app import make_app
     from worker.dispatcher import dispatcher as dispatching
+    from worker.housekeeper import housekeeper
     from worker.reaper import reaper
 
     settings = load_settings()
     configure_logs(settings)
     ledger = own_ledger(settings)
-    loop, reaping = dispatching(ledger, make_app(settings)), reaper(ledger).start()
+    loop = dispatching(ledger, make_app(settings))
+    beside = [reaper(ledger).start(), housekeeper(ledger).start()]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     loop.run()
-    reaping.stop()
+    for each in beside:
+        each.stop()
 
 
 def _end_in_order() -> None:

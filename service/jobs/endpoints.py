@@ -4,14 +4,15 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from ledger import jobs
 from ledger.cursors import decode, encode
 from ledger.events import list_events
 from ledger.jobs import Filter, get
-from service.context import Owner, TheLedger
+from service.context import Reader, TheLedger, Writer
 from service.jobs.schemas import Envelope, Events, Page, Status
+from service.jobs.streams import STREAM, stream
 from service.jobs.views import envelopes, respond, stamp, view
 from service.problems import Problem
 from worker.submitting import resume
@@ -26,7 +27,7 @@ def add_shared(router: APIRouter, kind: str) -> None:
     @router.get("", response_model=Page, operation_id=f"list_{kind}")
     def list_jobs(
         ledger: TheLedger,
-        owner: Owner,
+        caller: Reader,
         limit: Limit = 20,
         after: Annotated[str | None, Query(max_length=300)] = None,
         status: Status | None = None,
@@ -47,24 +48,39 @@ def add_shared(router: APIRouter, kind: str) -> None:
         if after is not None:
             wanted = replace(wanted, before=decode(after, named))
         with ledger.database.read() as connection:
-            found = jobs.list_jobs(connection, owner, wanted)
+            found = jobs.list_jobs(connection, caller.reads, wanted)
             data = envelopes(connection, found[:limit])
         more = len(found) > limit
         following = encode(found[limit - 1]["id"], named) if more else None
         return {"data": data, "has_more": more, "next": following}
 
-    @router.get("/{job_id}/events", response_model=Events, operation_id=f"{kind}_events")
+    @router.get(
+        "/{job_id}/events",
+        response_model=Events,
+        operation_id=f"{kind}_events",
+        responses={200: {"content": {STREAM: {"schema": {"type": "string"}}}}},
+    )
     def events(
         job_id: JobId,
+        request: Request,
         ledger: TheLedger,
-        owner: Owner,
+        caller: Reader,
         after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
         limit: Limit = 100,
-    ) -> dict[str, Any]:
-        """The job's events with numbers above `after`, the first ones first."""
+        last_event_id: Annotated[
+            str | None, Header(pattern=r"^[0-9]{1,9}$", description="in place of `after`")
+        ] = None,
+    ) -> dict[str, Any] | Response:
+        """The job's events with numbers above `after`, the first ones first.
+
+        With `Accept: text/event-stream` they are sent as they happen until the job has ended; a
+        client that was cut off sends the number of the last one it saw as `Last-Event-ID`.
+        """
         with ledger.database.read() as connection:
-            get(connection, owner, kind, job_id)
+            get(connection, caller.reads, kind, job_id)
             found = list_events(connection, job_id, after=after, limit=limit + 1)
+        if STREAM in request.headers.get("accept", ""):
+            return stream(request, job_id, after if last_event_id is None else int(last_event_id))
         data = [{**event, "time": stamp(event["time"])} for event in found[:limit]]
         return {"data": data, "has_more": len(found) > limit}
 
@@ -74,11 +90,11 @@ def add_shared(router: APIRouter, kind: str) -> None:
         status_code=202,
         operation_id=f"cancel_{kind}",
     )
-    def cancel(job_id: JobId, request: Request, ledger: TheLedger, owner: Owner) -> Response:
+    def cancel(job_id: JobId, request: Request, ledger: TheLedger, caller: Writer) -> Response:
         """Ask a job to stop. What it shares with other jobs goes on for them."""
         with ledger.database.write() as connection:
-            stopped = jobs.cancel(connection, owner, kind, job_id)
-            found = view(connection, owner, kind, job_id)
+            stopped = jobs.cancel(connection, caller.changes, kind, job_id)
+            found = view(connection, caller.changes, kind, job_id)
         if not stopped and found.ended:
             raise Problem(
                 "job_ended",
@@ -92,18 +108,18 @@ def add_shared(router: APIRouter, kind: str) -> None:
         status_code=202,
         operation_id=f"retry_{kind}",
     )
-    def retry(job_id: JobId, request: Request, ledger: TheLedger, owner: Owner) -> Response:
+    def retry(job_id: JobId, request: Request, ledger: TheLedger, caller: Writer) -> Response:
         """Queue a failed or cancelled job again; what was measured is kept."""
-        resume(ledger, owner, kind, job_id)
+        resume(ledger, caller.changes, kind, job_id, limited=caller.limited)
         with ledger.database.read() as connection:
-            found = view(connection, owner, kind, job_id)
+            found = view(connection, caller.changes, kind, job_id)
         return respond(request, found, status=202)
 
     @router.delete("/{job_id}", status_code=204, operation_id=f"delete_{kind}")
-    def delete(job_id: JobId, ledger: TheLedger, owner: Owner) -> None:
+    def delete(job_id: JobId, ledger: TheLedger, caller: Writer) -> None:
         """Delete an ended job; spectra are kept."""
         with ledger.database.write() as connection:
-            jobs.remove(connection, owner, kind, job_id)
+            jobs.remove(connection, caller.changes, kind, job_id)
 
 
 def _seconds(time: datetime | None) -> float | None:

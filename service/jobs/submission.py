@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Header, Request
 
 from ledger.access import Ledger
+from service.context import GATED, Caller
 from service.problems import Problem
 from service.resolving import Resolver
 from worker.requests import Request as Words
@@ -44,11 +45,25 @@ def key_of(text: str | None, path: str, body: Mapping[str, Any]) -> Key | None:
     return Key(text, hashlib.sha256(canonical.encode()).hexdigest())
 
 
+def place_for(resolver: Resolver, caller: Caller, model: str, revision: str | None) -> Place:
+    """Where a model lies now. Raises AnalyzerError, PathNotAllowed, or Problem for one that the key
+    does not open.
+    """
+    place = resolver.place(model, revision)
+    if place.restricted and not caller.gated:
+        raise Problem(
+            "scope_missing",
+            f"{place.model} is gated or private, and this key lacks the scope `{GATED}`; the "
+            f"operator makes one with `tailora keys create NAME --scope write --scope {GATED}`",
+        )
+    return place
+
+
 def accept(
     ledger: Ledger,
     *,
     kind: str,
-    owner: str,
+    caller: Caller,
     place: Place,
     words: Words,
     labels: Mapping[str, str],
@@ -56,7 +71,18 @@ def accept(
     analysis_id: str | None = None,
 ) -> Submitted:
     """Submit. Raises LedgerError."""
-    asked = Submission(kind, owner, place, place.key(), words, labels, key, analysis_id)
+    asked = Submission(
+        kind,
+        caller.owner,
+        place,
+        place.key(),
+        words,
+        labels,
+        key,
+        analysis_id,
+        caller.reads,
+        limited=caller.limited,
+    )
     return submit(ledger, asked)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from ledger.access import Ledger
 from ledger.clock import now
 from ledger.jobs import Count, Job, counted, get
+from ledger.reach import Reach
 from ledger.results import get_result, result_artifact
 from ledger.states import ENDED
 from service.problems import TITLES
@@ -49,9 +50,9 @@ class View:
         return 1 if self.envelope["progress"]["total"] < 100 else 3
 
 
-def view(connection: Connection, owner: str, kind: str, job_id: str) -> View:
+def view(connection: Connection, reach: Reach, kind: str, job_id: str) -> View:
     """One job. Raises NotFound."""
-    job = get(connection, owner, kind, job_id)
+    job = get(connection, reach, kind, job_id)
     (envelope,) = envelopes(connection, [job])
     return View(job, envelope, result_artifact(connection, job_id))
 

@@ -10,9 +10,9 @@ from analyzer.outline import Outline
 from ledger.access import Ledger
 from ledger.states import LIVE
 from ledger.tables import jobs
-from service.context import Owner, TheLedger
+from service.context import Caller, Reader, TheLedger
 from service.jobs.schemas import Envelope
-from service.jobs.submission import Prefer, accept, resolver_of
+from service.jobs.submission import Prefer, accept, place_for, resolver_of
 from service.jobs.views import document_text, respond, view
 from service.jobs.waiting import preferred_wait, wait_for_end
 from service.problems import RESPONSES, Problem
@@ -39,7 +39,7 @@ class ModelInfo(Envelope):
 async def model_info(
     request: Request,
     ledger: TheLedger,
-    owner: Owner,
+    caller: Reader,
     model: Annotated[str, Query(min_length=1, max_length=400)],
     revision: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     prefer: Prefer = None,
@@ -51,22 +51,22 @@ async def model_info(
     """
     if revision is not None and "@" in model:
         raise Problem("invalid_request", "model names a revision after @ already; leave one out")
-    job_id = await run_in_threadpool(_submit, ledger, resolver_of(request), owner, model, revision)
+    job_id = await run_in_threadpool(_submit, ledger, resolver_of(request), caller, model, revision)
     wait = preferred_wait(prefer) if prefer else DEFAULT_WAIT
     await wait_for_end(ledger, job_id, wait)
-    return await run_in_threadpool(_answer, ledger, owner, job_id, request)
+    return await run_in_threadpool(_answer, ledger, caller, job_id, request)
 
 
 def _submit(
-    ledger: Ledger, resolver: Resolver, owner: str, model: str, revision: str | None
+    ledger: Ledger, resolver: Resolver, caller: Caller, model: str, revision: str | None
 ) -> str:
     """The owner's job for this very model, a new one where there is none that could answer."""
-    place = resolver.place(model, revision)
+    place = place_for(resolver, caller, model, revision)
     with ledger.database.read() as connection:
         same = connection.scalar(
             select(jobs.c.id)
             .where(
-                jobs.c.owner == owner,
+                jobs.c.owner == caller.owner,
                 jobs.c.kind == "outline",
                 jobs.c.outline_key == place.key(),
                 jobs.c.model == place.model,
@@ -79,14 +79,14 @@ def _submit(
         return str(same)
     words = ModelWords(model=model, revision=revision)
     done = accept(
-        ledger, kind="outline", owner=owner, place=place, words=words, labels={}, key=None
+        ledger, kind="outline", caller=caller, place=place, words=words, labels={}, key=None
     )
     return done.job_id
 
 
-def _answer(ledger: Ledger, owner: str, job_id: str, request: Request) -> Response:
+def _answer(ledger: Ledger, caller: Caller, job_id: str, request: Request) -> Response:
     with ledger.database.read() as connection:
-        found = view(connection, owner, "outline", job_id)
+        found = view(connection, caller.reads, "outline", job_id)
         outline = document_text(ledger, connection, found)
     if found.job["state"] == "failed":
         error = found.job["error"]

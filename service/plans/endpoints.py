@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from allocator.methods import method_named
 from ledger.access import Ledger
 from ledger.jobs import get
-from service.context import Owner, TheLedger
+from service.context import Caller, Reader, TheLedger, Writer
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import (
     IdempotencyKey,
@@ -16,6 +16,7 @@ from service.jobs.submission import (
     accept,
     headers_of,
     key_of,
+    place_for,
     resolver_of,
 )
 from service.jobs.views import document_text, respond, view
@@ -45,7 +46,7 @@ async def create(
     body: PlanRequest,
     request: Request,
     ledger: TheLedger,
-    owner: Owner,
+    caller: Writer,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response:
@@ -54,22 +55,22 @@ async def create(
     201 with the plan where all spectra are stored, else 202 and where to look for it.
     """
     key = key_of(idempotency_key, PATH, body.model_dump(mode="json"))
-    done = await run_in_threadpool(_submit, ledger, resolver_of(request), owner, body, key)
+    done = await run_in_threadpool(_submit, ledger, resolver_of(request), caller, body, key)
     await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
     headers = headers_of(done, PATH)
     return await run_in_threadpool(
-        _answer, ledger, owner, done.job_id, request, done.status, headers
+        _answer, ledger, caller, done.job_id, request, done.status, headers
     )
 
 
 def _submit(
-    ledger: Ledger, resolver: Resolver, owner: str, body: PlanRequest, key: Key | None
+    ledger: Ledger, resolver: Resolver, caller: Caller, body: PlanRequest, key: Key | None
 ) -> Submitted:
     """What cannot be is refused before anything is asked or written."""
     words, place = body.words(), None
     if body.analysis_id is not None:
         with ledger.database.read() as connection:
-            analysis = get(connection, owner, "analysis", body.analysis_id)
+            analysis = get(connection, caller.reads, "analysis", body.analysis_id)
         words = body.words(analysis["request"]["words"])
         _check_evidence(words, analysis_words(analysis), body.analysis_id)
         place = Place(**analysis["request"]["place"])
@@ -78,12 +79,12 @@ def _submit(
     words.analysis().options()
     words.analysis().questions()
     if place is None:
-        place = resolver.place(str(body.model), body.revision)
+        place = place_for(resolver, caller, str(body.model), body.revision)
     check_if_known(ledger, place.key(), words)
     return accept(
         ledger,
         kind="plan",
-        owner=owner,
+        caller=caller,
         place=place,
         words=words,
         labels=body.metadata,
@@ -103,21 +104,21 @@ def _check_evidence(words: PlanWords, measured: AnalysisWords, analysis_id: str)
 
 
 @router.get("/{job_id}", response_model=PlanEnvelope, operation_id="get_plan")
-def read(job_id: JobId, request: Request, ledger: TheLedger, owner: Owner) -> Response:
+def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """A plan job, with the untouched plan under `plan` once it is there."""
-    return _answer(ledger, owner, job_id, request, 200, {})
+    return _answer(ledger, caller, job_id, request, 200, {})
 
 
 def _answer(
     ledger: Ledger,
-    owner: str,
+    caller: Caller,
     job_id: str,
     request: Request,
     status: int,
     headers: dict[str, Any],
 ) -> Response:
     with ledger.database.read() as connection:
-        found = view(connection, owner, "plan", job_id)
+        found = view(connection, caller.reads, "plan", job_id)
         plan = document_text(ledger, connection, found)
     if status in (ACCEPTED, CREATED):
         status = ACCEPTED if plan is None else CREATED

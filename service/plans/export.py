@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from allocator.exports import export_plan
 from allocator.forms.export import Export
 from allocator.read import read_plan
-from service.context import Owner, TheLedger
+from service.context import Reader, TheLedger
 from service.jobs.endpoints import JobId
 from service.jobs.views import document_text, view
 from service.problems import Problem
@@ -33,13 +33,13 @@ def add_export(router: APIRouter) -> None:
         job_id: JobId,
         request: Request,
         ledger: TheLedger,
-        owner: Owner,
+        caller: Reader,
         to: Annotated[str, Query(alias="format", max_length=40)],
         nearest: bool = False,
     ) -> Response:
         """The plan for another tool; see /v1/methods for the formats."""
         with ledger.database.read() as connection:
-            found = view(connection, owner, "plan", job_id)
+            found = view(connection, caller.reads, "plan", job_id)
             document = document_text(ledger, connection, found)
         if document is None:
             raise Problem(

@@ -12,7 +12,7 @@ from analyzer.spectrum import NUMERICS_VERSION
 from analyzer.tails import ESTIMATORS
 from analyzer.version import tailora_version
 from ledger.migrate import head
-from service.context import Owner, TheLedger
+from service.context import Reader, TheLedger
 from service.problems import RESPONSES, TITLES, Problem
 from service.system.readiness import Readiness, readiness
 
@@ -98,7 +98,7 @@ def version() -> Version:
 
 
 @router.get("/v1/methods", operation_id="list_methods", responses=RESPONSES)
-def methods(owner: Owner) -> Methods:
+def methods(caller: Reader) -> Methods:
     """Every method with its parameters' JSON Schema, estimator and export format."""
     return Methods(
         methods=[

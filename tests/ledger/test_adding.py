@@ -7,6 +7,7 @@ from analyzer.spectrum import Spectrum
 from analyzer.store import SpectrumKey, StoredSpectrum
 from ledger.adding import in_work, kept, link, planning_lock
 from ledger.jobs import cancel
+from ledger.reach import Reach
 from ledger.tables import jobs, links, targets, units
 from ledger.units import finish
 from tests.ledger.make import add, add_job, at_once, count, held, states, take, waits
@@ -82,7 +83,7 @@ def test_what_was_cancelled_stands_in_nobodys_way(database):
     with database.write() as connection:
         first, second = add_job(connection), add_job(connection)
         old = add(connection, first, key="k", digests=(A, B))
-        cancel(connection, "ann", "analysis", first)
+        cancel(connection, Reach("ann"), "analysis", first)
         new = add(connection, second, key="k", digests=(A,))
         assert new != old
         assert in_work(connection, [A, B]) == {A: new}

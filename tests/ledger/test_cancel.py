@@ -4,6 +4,7 @@ import pytest
 
 from ledger.errors import NotFound
 from ledger.jobs import cancel
+from ledger.reach import Reach
 from ledger.settle import settle_unit, started
 from ledger.tables import jobs, units
 from ledger.units import drop, finish, heartbeat
@@ -24,7 +25,7 @@ from tests.ledger.make import (
 
 def stop(database, job_id, kind="analysis", owner="ann"):
     with database.write() as connection:
-        return cancel(connection, owner, kind, job_id)
+        return cancel(connection, Reach(owner), kind, job_id)
 
 
 def leave(database, claim):

@@ -4,6 +4,7 @@ import pytest
 
 from ledger.events import list_events, record
 from ledger.jobs import cancel
+from ledger.reach import Reach
 from ledger.tables import events, jobs
 from tests.ledger.make import add_job, at_once, change, count, job, told, undone, waits
 
@@ -63,7 +64,7 @@ def test_an_event_waits_for_the_one_before_it(database, job_id, meanwhile):
 
 def test_what_is_undone_leaves_no_event_and_no_gap(database, job_id):
     with undone(database) as connection:
-        cancel(connection, "ann", "analysis", job_id)
+        cancel(connection, Reach("ann"), "analysis", job_id)
     assert told(database, job_id) == ["queued"]
     assert job(database, job_id)["state"] == "queued"
     with database.write() as connection:

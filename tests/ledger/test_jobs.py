@@ -4,6 +4,7 @@ import pytest
 
 from ledger.errors import Conflict, NotFound
 from ledger.jobs import Filter, by_id, counted, get, list_jobs, remove, reopen
+from ledger.reach import Reach
 from ledger.results import measured_before, put_result
 from ledger.tables import events, jobs, links, results
 from ledger.units import finish, progress
@@ -21,6 +22,7 @@ from tests.ledger.make import (
     told,
 )  # fmt: skip
 
+ANN = Reach("ann")
 ENDED = ["succeeded", "failed", "cancelled"]
 
 
@@ -42,13 +44,13 @@ def test_only_the_owner_finds_a_job(database):
     with database.write() as connection:
         mine = add_job(connection)
     with database.read() as connection:
-        assert get(connection, "ann", "analysis", mine)["id"] == mine
+        assert get(connection, ANN, "analysis", mine)["id"] == mine
         for owner, kind, job_id in (
             ("ben", "analysis", mine), ("ann", "plan", mine), ("", "analysis", mine),
             ("ann", "analysis", mine[:-1]), ("ann", "analysis", "x" * 1000),
         ):  # fmt: skip
             with pytest.raises(NotFound) as found:
-                get(connection, owner, kind, job_id)
+                get(connection, Reach(owner), kind, job_id)
             assert "\n" not in str(found.value)
             assert len(str(found.value)) < 200
         assert by_id(connection, mine)["owner"] == "ann"
@@ -67,7 +69,7 @@ def test_an_owner_lists_own_jobs_the_newest_first(database):
         change(connection, jobs, last, model="org/other")
 
         def found(**words):
-            return ids(list_jobs(connection, "ann", Filter("analysis", **words)))
+            return ids(list_jobs(connection, ANN, Filter("analysis", **words)))
 
         newest = sorted(made, reverse=True)
         assert found() == newest
@@ -139,7 +141,7 @@ def test_an_ended_job_is_deleted_with_what_belongs_to_it(ledger, database, state
         for job_id in (plan, analysis):
             change(connection, jobs, job_id, state=state)
             put_result(connection, ledger.artifacts, job_id, "{}", None)
-        remove(connection, "ann", "plan", plan)
+        remove(connection, ANN, "plan", plan)
     assert states(database, jobs) == {other: "queued"}
     assert count(database, results) == 0
     assert count(database, events) == 1
@@ -152,7 +154,7 @@ def test_a_job_that_runs_is_not_deleted(database, state):
         job_id = add_job(connection)
         change(connection, jobs, job_id, state=state)
     with pytest.raises(Conflict, match="cancel it first"), database.write() as connection:
-        remove(connection, "ann", "analysis", job_id)
+        remove(connection, ANN, "analysis", job_id)
     assert count(database, jobs) == 1
 
 
@@ -164,10 +166,10 @@ def test_what_a_plan_still_needs_is_not_deleted(database):
             change(connection, jobs, job_id, state="succeeded")
     for kind, job_id in (("analysis", analysis), ("plan", plan)):
         with pytest.raises(Conflict, match=later), database.write() as connection:
-            remove(connection, "ann", kind, job_id)
+            remove(connection, ANN, kind, job_id)
     with database.write() as connection:
         change(connection, jobs, later, state="failed")
-        remove(connection, "ann", "plan", plan)
+        remove(connection, ANN, "plan", plan)
     assert list(states(database, jobs)) == [later]
 
 
@@ -177,7 +179,7 @@ def test_a_foreign_job_is_not_deleted(database, owner, kind):
         job_id = add_job(connection)
         change(connection, jobs, job_id, state="succeeded")
     with pytest.raises(NotFound), database.write() as connection:
-        remove(connection, owner, kind, job_id)
+        remove(connection, Reach(owner), kind, job_id)
     assert count(database, jobs) == 1
 
 

@@ -5,10 +5,11 @@ import hashlib
 import pytest
 
 from ledger.errors import NotFound
-from ledger.keys import create_key, list_keys, owner_of, revoke_key
+from ledger.keys import Holder, create_key, holder_of, list_keys, revoke_key
 from ledger.tables import api_keys
 
 PEPPER = "a pepper of the tests"
+READ_WRITE = frozenset({"read", "write"})
 
 
 def test_a_key_is_its_owners(database):
@@ -20,8 +21,8 @@ def test_a_key_is_its_owners(database):
     assert len(text) >= 4 + 43  # 32 random bytes
     assert text != other
     with database.read() as connection:
-        assert owner_of(connection, text, PEPPER) == "ann"
-        assert owner_of(connection, other, PEPPER) == "ben"
+        assert holder_of(connection, text, PEPPER) == Holder("ann", READ_WRITE)
+        assert holder_of(connection, other, PEPPER) == Holder("ben", READ_WRITE)
 
 
 def test_the_text_of_a_key_is_nowhere_kept(database):
@@ -38,8 +39,8 @@ def test_the_text_of_a_key_is_nowhere_kept(database):
 def test_without_the_pepper_the_hash_says_nothing(database):
     with database.write() as connection:
         text, _ = create_key(connection, "laptop", "ann", PEPPER)
-        assert owner_of(connection, text, "another pepper, as long") is None
-        assert owner_of(connection, text, "") is None
+        assert holder_of(connection, text, "another pepper, as long") is None
+        assert holder_of(connection, text, "") is None
 
 
 def test_unknown_wrong_and_revoked_keys_are_alike(database):
@@ -59,7 +60,7 @@ def test_unknown_wrong_and_revoked_keys_are_alike(database):
             key.id,
             "%",
         ):
-            assert owner_of(connection, wrong, PEPPER) is None
+            assert holder_of(connection, wrong, PEPPER) is None
 
 
 def test_keys_are_revoked_by_name_or_id(database):
@@ -69,8 +70,8 @@ def test_keys_are_revoked_by_name_or_id(database):
         third, three = create_key(connection, "server", "ann", PEPPER)
         assert set(revoke_key(connection, "laptop")) == {one.id, two.id}
     with database.write() as connection:
-        found = [owner_of(connection, text, PEPPER) for text in (first, second, third)]
-        assert found == [None, None, "ann"]
+        found = [holder_of(connection, text, PEPPER) for text in (first, second, third)]
+        assert found == [None, None, Holder("ann", READ_WRITE)]
         assert revoke_key(connection, three.id) == [three.id]
         for name in ("laptop", three.id, "nobody", ""):
             with pytest.raises(NotFound):
@@ -88,3 +89,20 @@ def test_a_revoked_key_stays_revoked_when(database):
         create_key(connection, "laptop", "ann", PEPPER)
         revoke_key(connection, "laptop")
         assert list_keys(connection)[0] == before[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "opened"),
+    [
+        ({"read"}, {"read"}),
+        ({"write"}, {"read", "write"}),
+        ({"admin"}, {"admin", "read", "write"}),
+        ({"gated"}, {"gated"}),
+        ({"gated", "read"}, {"gated", "read"}),
+    ],
+)
+def test_scopes_include_others(database, given, opened):
+    with database.write() as connection:
+        text, key = create_key(connection, "laptop", "ann", PEPPER, given)
+        assert key.scopes == given
+        assert holder_of(connection, text, PEPPER) == Holder("ann", frozenset(opened))

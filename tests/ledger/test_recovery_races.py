@@ -3,6 +3,7 @@
 from ledger.adding import link
 from ledger.jobs import cancel
 from ledger.queue import take_next
+from ledger.reach import Reach
 from ledger.recovery import recover
 from ledger.settle import settle_unit, started
 from ledger.tables import jobs, units
@@ -112,7 +113,7 @@ def test_a_reaper_that_puts_back_does_not_wait_crosswise_with_a_cancel(ledger, d
         connection.execute(jobs.select().where(jobs.c.id == job_id).with_for_update())
         found = meanwhile(reap, ledger)
         assert waits(found)
-        cancel(connection, "ann", "analysis", job_id)
+        cancel(connection, Reach("ann"), "analysis", job_id)
         # Nothing of the job is locked by the one who waits for it.
         change(connection, units, expired.unit_id, worker="wrk_9")
     found.result(10)
@@ -160,7 +161,7 @@ def test_many_at_once_lose_nothing_and_wait_for_nobody(make_ledger, database):
                     take_next(connection, "analyze", presence=5.0)
             if turn == 10 + number and number < 2:
                 with ledger.database.write() as connection:
-                    cancel(connection, f"o{number}", "analysis", made[number])
+                    cancel(connection, Reach(f"o{number}"), "analysis", made[number])
 
     at_once(*[lambda n=n, each=each: work(each, n) for n, each in enumerate(ledgers)])
     finish_left(database, unit_ids)

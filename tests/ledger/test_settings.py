@@ -82,6 +82,8 @@ def test_every_setting_has_its_variable(monkeypatch, tmp_path):
         "THREADS": "3", "MEMORY": "16000000", "LEASE": "6", "HEARTBEAT": "2.5", "REAPER": "0.5",
         "RESEND": "7", "PRESENCE": "0.25", "DISPATCH": "0.125", "ATTEMPTS": "1", "UNIT_COST": "1e9",
         "LEAST_UNIT_COST": "1.0", "DEADLINE": "9", "INLINE_BYTES": "0", "HUB_DEADLINE": "4",
+        "SUBMIT_RATE": "0", "SUBMIT_BURST": "1", "OPEN_JOBS": "0", "OPEN_UNITS": "7",
+        "REFUSALS": "0", "SHARED": "true", "KEEP_DAYS": "0.5",
         "LOG_FORMAT": "json", "LOG_LEVEL": "debug",
     }  # fmt: skip
     assert {f"TAILORA_{name}" for name in given} == {
@@ -146,3 +148,26 @@ def test_secrets_are_not_shown():
 def test_sqlite_is_a_file(url):
     with pytest.raises(SettingsError, match="TAILORA_DATABASE_URL is wrong"):
         Database(url)
+
+
+def test_secrets_come_from_files_too(monkeypatch, tmp_path):
+    (tmp_path / "tailora_key_pepper").write_text("from a file, long enough\n")
+    (tmp_path / "tailora_database_url").write_text("sqlite:////tmp/of-a-file.db\n")
+    (tmp_path / "other").write_text("of another program")
+    monkeypatch.setenv("TAILORA_SECRETS_DIR", str(tmp_path))
+    found = load_settings()
+    assert found.key_pepper.get_secret_value() == "from a file, long enough"
+    assert found.database == "sqlite:////tmp/of-a-file.db"
+    monkeypatch.setenv("TAILORA_KEY_PEPPER", "of the environment")
+    assert load_settings().key_pepper.get_secret_value() == "of the environment"
+    monkeypatch.setenv("TAILORA_SECRETS_DIR", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="TAILORA_SECRETS_DIR is wrong.*is no folder"):
+        load_settings()
+
+
+def test_a_wrong_secret_names_its_setting_and_not_itself(monkeypatch, tmp_path):
+    (tmp_path / "tailora_key_pepper").write_text("short-secret")
+    monkeypatch.setenv("TAILORA_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(SettingsError, match="TAILORA_KEY_PEPPER is wrong") as wrong:
+        load_settings()
+    assert "short-secret" not in str(wrong.value)

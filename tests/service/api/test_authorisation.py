@@ -1,0 +1,109 @@
+"""Every endpoint by every kind of caller, by the router: a new one without a row fails."""
+
+import pytest
+
+from ledger.keys import revoke_key
+from tests.service.api.conftest import BUDGET
+from tests.service.api.keys import REACHED, new_key
+from tests.worker.pump import pump
+
+CALLERS = ("none", "read", "write", "admin", "gated", "revoked", "other")
+OPEN = (200,) * 7
+SEES = (401, 200, 200, 200, 403, 401, 404)
+"""A job: who reads it, by caller."""
+
+ITS_OWN = (401, 200, 200, 200, 403, 401, 200)
+"""What is the caller's own, whoever that is."""
+
+TABLE = {
+    ("GET", "/healthz"): OPEN,
+    ("GET", "/readyz"): (503,) * 7,  # no worker runs here
+    ("GET", "/version"): OPEN,
+    ("GET", "/metrics"): OPEN,
+    ("GET", "/problems/{code}"): OPEN,
+    ("GET", "/v1/methods"): ITS_OWN,
+    ("GET", "/v1/model-info"): ITS_OWN,
+    ("POST", "/v1/plans"): (401, 403, 201, 201, 403, 401, 201),
+    ("GET", "/v1/plans"): ITS_OWN,
+    ("GET", "/v1/plans/{job_id}"): SEES,
+    ("GET", "/v1/plans/{job_id}/export"): SEES,
+    ("GET", "/v1/plans/{job_id}/events"): SEES,
+    ("POST", "/v1/plans/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
+    ("POST", "/v1/plans/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
+    ("DELETE", "/v1/plans/{job_id}"): (401, 403, 204, 204, 403, 401, 404),
+    ("POST", "/v1/analyses"): (401, 403, 201, 201, 403, 401, 201),
+    ("GET", "/v1/analyses"): ITS_OWN,
+    ("GET", "/v1/analyses/{job_id}"): SEES,
+    ("GET", "/v1/analyses/{job_id}/document"): SEES,
+    ("GET", "/v1/analyses/{job_id}/layers"): SEES,
+    ("GET", "/v1/analyses/{job_id}/layers/{name}/esd"): SEES,
+    ("GET", "/v1/analyses/{job_id}/events"): SEES,
+    ("POST", "/v1/analyses/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
+    ("POST", "/v1/analyses/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
+    ("DELETE", "/v1/analyses/{job_id}"): (401, 403, 204, 204, 403, 401, 404),
+}
+"""Statuses in the order of CALLERS, for a finished plan of `ann`; `other` may write, for `ben`."""
+
+
+@pytest.fixture
+def api(make_api):
+    return make_api(**REACHED, refusals=0)
+
+
+@pytest.fixture
+def callers(api):
+    """The headers of every kind of caller."""
+    found = {scope: new_key(api, scope, "ann", scope) for scope in ("read", "write", "gated")}
+    found["admin"] = new_key(api, "admin", "root", "admin")
+    found["revoked"] = new_key(api, "revoked", "ann")
+    found["other"] = new_key(api, "other", "ben")
+    with api.ledger.database.write() as connection:
+        revoke_key(connection, "revoked")
+    return {**found, "none": {}}
+
+
+def finished(api, headers) -> dict[str, str]:
+    """A plan and its analysis, done: their ids, and the name of a matrix."""
+    body = {"model": api.model, "expert_budget": BUDGET}
+    plan = api.http.post("/v1/plans", json=body, headers=headers).json()
+    pump(api.ledger)
+    layers = api.http.get(f"/v1/analyses/{plan['analysis_id']}/layers", headers=headers).json()
+    return {"plan": plan["id"], "analysis": plan["analysis_id"], "name": layers["data"][0]["name"]}
+
+
+def request(api, method: str, path: str, job: dict[str, str], headers) -> int:
+    """The status of the endpoint's answer to a request that is right but for who asks."""
+    kind = "analysis" if "/analyses" in path else "plan"
+    address = path.format(job_id=job[kind], name=job["name"], code="conflict")
+    params = {"format": "csv"} if path.endswith("export") else {}
+    if path == "/v1/model-info":
+        params = {"model": api.model}
+    body = None
+    if (method, path) == ("POST", "/v1/plans"):
+        body = {"model": api.model, "expert_budget": BUDGET}
+    if (method, path) == ("POST", "/v1/analyses"):
+        body = {"model": api.model}
+    return api.http.request(method, address, params=params, json=body, headers=headers).status_code
+
+
+def routes(api) -> set[tuple[str, str]]:
+    paths = api.http.get("/openapi.json").json()["paths"]
+    return {(method.upper(), path) for path, methods in paths.items() for method in methods}
+
+
+def test_the_table_has_every_endpoint(api):
+    assert routes(api) == TABLE.keys()
+
+
+def test_cell_by_cell(api, callers):
+    found, job = {}, finished(api, callers["write"])
+    for method, path in TABLE:
+        statuses = []
+        for caller in CALLERS:
+            if method == "DELETE":  # one that went is not there for the next
+                job = finished(api, callers["write"])
+            statuses.append(request(api, method, path, job, callers[caller]))
+            pump(api.ledger)
+        found[method, path] = tuple(statuses)
+        job = finished(api, callers["write"])
+    assert found == TABLE
