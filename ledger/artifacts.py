@@ -68,7 +68,7 @@ class Artifacts:
     def drop_unused(self, connection: Connection, most: int) -> int:
         """Delete artifacts that nothing refers to, and their files; how many.
 
-        Files go before the rows do: a file that is gone is written again by whoever puts it.
+        The files go before the transaction ends: whoever puts the same bytes waits for it.
         """
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
@@ -76,14 +76,12 @@ class Artifacts:
             exists(select(1).where(table.c.artifact == artifacts.c.sha256))
             for table in (results, outlines, spectra)
         )
-        unused = select(artifacts.c.sha256).where(not_(or_(*used))).limit(most)
-        gone = connection.execute(
-            delete(artifacts)
-            .where(artifacts.c.sha256.in_(unused))
-            .returning(artifacts.c.sha256, artifacts.c.content.is_(None))
-        ).all()
-        for digest, in_file in gone:
-            if in_file:
+        in_file = artifacts.c.content.is_(None)
+        unused = select(artifacts.c.sha256, in_file).where(not_(or_(*used))).limit(most)
+        gone = {digest: filed for digest, filed in connection.execute(unused)}
+        connection.execute(delete(artifacts).where(artifacts.c.sha256.in_(gone)))
+        for digest, filed in gone.items():
+            if filed:
                 self._path(digest).unlink(missing_ok=True)
         return len(gone)
 

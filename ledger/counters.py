@@ -35,7 +35,7 @@ class Tally:
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """Count a time in its bucket of a histogram, which is cumulated where it is read."""
-        bucket = next((f"{most:g}" for most in BUCKETS if seconds <= most), "+Inf")
+        bucket = next((str(most) for most in BUCKETS if seconds <= most), "+Inf")
         self.add(f"{name}_bucket", 1.0, **labels, le=bucket)
         self.add(f"{name}_sum", max(0.0, seconds), **labels)
 

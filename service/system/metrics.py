@@ -126,7 +126,7 @@ def _histogram(
             if found == f"{name}_bucket" and given["kind"] == kind
         }
         cumulated, buckets = 0.0, []
-        for edge in (*(f"{most:g}" for most in BUCKETS), "+Inf"):
+        for edge in (*(str(most) for most in BUCKETS), "+Inf"):
             cumulated += within.get(edge, 0.0)
             buckets.append((edge, cumulated))
         family.add_metric([kind], buckets, total)
