@@ -2,9 +2,9 @@
 #   --target api       without torch: API, migration, dispatcher
 #   --target worker    with torch; the one of PyPI brings CUDA with it, for one without add
 #                      --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu
-ARG PYTHON_VERSION=3.11
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
-FROM python:${PYTHON_VERSION}-slim-bookworm AS base
+FROM ${PYTHON_IMAGE} AS base
 # The image's standard library comes without bytecode, and a read-only container could never keep any.
 RUN python -m compileall -q "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
     && groupadd --gid 10001 tailora \

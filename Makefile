@@ -3,7 +3,7 @@
 #   make test                               every check that CI runs
 # And besides
 #   make serve [MODELS=folder]              the service on this machine; local models below MODELS
-#   make env                                .env with fresh secrets, for docker compose
+#   make env                                .env and fresh secrets/, for docker compose
 #   make faults                             workers, Redis and PostgreSQL that die, as CI kills them
 #   make soak                               the same at full scale, for hours
 

@@ -1,60 +1,89 @@
-"""Write .env for docker-compose.yml: .env.example, each empty name with a fresh random secret.
+"""Write what docker-compose.yml needs: .env, and the files of secrets/, each with a fresh secret.
 
 usage: make_env.py [FOLDER]      (the repository by default)
 
-A .env that exists is never changed; what it lacks is named, and the exit code is then 1.
+What exists is never changed: a file that others are made from must go with them, or the exit code
+is 1 and the message says which to delete.
 """
 
+import hashlib
 import os
-import re
 import secrets
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-EMPTY = re.compile(r"^([A-Z_]+)=$", re.MULTILINE)
-"""A line of .env.example whose value has to be made."""
+NEW = ("postgres_password", "redis_password", "tailora_key_pepper")
+"""Of 192 bits, letters and digits only: passwords become parts of addresses."""
+
+EMPTY = ("hf_token",)
+"""For the user to fill in."""
+
+RIGHTS = "+@all -@admin -@dangerous +info"
+"""What workers and dispatcher may do in Redis."""
+
+MADE: dict[str, Callable[[Mapping[str, str]], str]] = {
+    "tailora_database_url": lambda own: (
+        f"postgresql+psycopg://tailora:{own['postgres_password']}@postgres:5432/tailora"
+    ),
+    "tailora_broker_url": lambda own: f"redis://tailora:{own['redis_password']}@redis:6379/0",
+    "redis_acl": lambda own: (
+        "user default off\n"
+        f"user tailora on #{hashlib.sha256(own['redis_password'].encode()).hexdigest()} ~* &* "
+        f"{RIGHTS}"
+    ),
+}
+"""Made from the others."""
 
 
-def filled(example: str) -> str:
-    """The text with a secret of 192 bits behind each empty name."""
-    return EMPTY.sub(lambda line: f"{line[1]}={secrets.token_hex(24)}", example)
-
-
-def lacking(text: str, example: str) -> list[str]:
-    """The names that the example wants a secret for and that have none in this .env."""
-    return [
-        name
-        for name in EMPTY.findall(example)
-        if not re.search(rf"^{name}=[ \t]*[^\s#]", text, re.MULTILINE)
-    ]
-
-
-def write_new(path: Path, text: str) -> None:
-    """Write a file that only its owner can read. Raises FileExistsError, also for a link."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+def write_new(path: Path, text: str, mode: int) -> bool:
+    """Write a file unless something is there already, also a link; whether it was written."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, mode)
         file.write(text)
+    return True
+
+
+def write_secrets(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the files that were written, and of those that do not go with the others.
+
+    The folder is its owner's alone. The files in it are not: a container, which sees them one by
+    one, reads them as a user of its own.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    fresh = {name: (secrets.token_hex(24), 0o444) for name in NEW}
+    fresh |= {name: ("", 0o644) for name in EMPTY}
+    written = [name for name, what in fresh.items() if write_new(folder / name, *what)]
+    own = {name: (folder / name).read_text().strip() for name in NEW}
+    wrong = []
+    for name, make in MADE.items():
+        if write_new(folder / name, make(own) + "\n", 0o444):
+            written.append(name)
+        elif (folder / name).read_text().strip() != make(own):
+            wrong.append(name)
+    return written, wrong + [name for name, text in own.items() if not text.isalnum()]
 
 
 def main(folder: Path) -> int:
-    """Write .env into the folder, or say what there is."""
+    """Write what is missing, or say what there is."""
     example = (folder / ".env.example").read_text()
-    path = folder / ".env"
-    names = ", ".join(EMPTY.findall(example))
-    try:
-        write_new(path, filled(example))
-    except FileExistsError:
-        missing = lacking(path.read_text(), example)
-        if missing:
-            sys.stderr.write(
-                f"error: {path} exists and is left as it is, but has no {', '.join(missing)}; "
-                "add a random value of letters and digits for each\n"
-            )
-            return 1
-        sys.stdout.write(f"{path} exists and is left as it is; it has every secret\n")
-        return 0
+    new = write_new(folder / ".env", example, 0o600)
+    written, wrong = write_secrets(folder / "secrets")
+    if wrong:
+        sys.stderr.write(
+            f"error: {', '.join(wrong)} in {folder / 'secrets'} cannot be used or does not go with "
+            "the others; delete what was made from an old password, and run this again\n"
+        )
+        return 1
     sys.stdout.write(
-        f"wrote {path} with fresh secrets ({names}), readable by you alone; keep a copy: "
-        "the database opens with no other password\n"
+        f"{folder / '.env'} {'written' if new else 'is left as it is'}; in {folder / 'secrets'}: "
+        f"{', '.join(written) or 'nothing'} written, the rest left as it is; keep a copy: the "
+        "database opens with no other password\n"
     )
     return 0
 

@@ -2,7 +2,8 @@
 
     compose = Compose.load()
     compose.command("api")                        ['tailora', 'api']
-    compose.environment("api", {"POSTGRES_PASSWORD": "p", …}, {"postgres:5432": "127.0.0.1:5433"})
+    compose.environment("api", {"API_PORT": "9000", …})
+    compose.secrets("api")                        ['tailora_database_url', …]
 
 Interpolation is Compose's (${NAME}, ${NAME:-default}, ${NAME:?message}, …, $$), but stricter in one
 point: a name without a value or default is an error, where Compose warns and takes nothing.
@@ -60,13 +61,12 @@ class Compose:
         words = _words(found.get("entrypoint")) + _words(found.get("command"))
         return [interpolate(word, variables or {}) for word in words]
 
-    def environment(
-        self,
-        service: str,
-        variables: Mapping[str, str],
-        addresses: Mapping[str, str] | None = None,
-    ) -> dict[str, str]:
-        """The service's variables; each `host:port` of `addresses` is replaced in their values.
+    def secrets(self, service: str) -> list[str]:
+        """The files that the service sees below /run/secrets."""
+        return list(self.services[service].get("secrets", []))
+
+    def environment(self, service: str, variables: Mapping[str, str]) -> dict[str, str]:
+        """The service's variables.
 
         A name without a value is taken from `variables`, or left out where they lack it.
         """
@@ -75,12 +75,11 @@ class Compose:
             declared = {
                 name: value for name, _, value in (line.partition("=") for line in declared)
             }
-        given = {
+        return {
             name: interpolate(str(value), variables) if value is not None else variables[name]
             for name, value in declared.items()
             if value is not None or name in variables
         }
-        return {name: _readdressed(value, addresses or {}) for name, value in given.items()}
 
     def interpolated(self, variables: Mapping[str, str]) -> "Compose":
         """The same with every variable filled in, as `docker compose config` shows it."""
@@ -156,12 +155,6 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
 
 def _words(command: str | list[str] | None) -> list[str]:
     return shlex.split(command) if isinstance(command, str) else list(command or [])
-
-
-def _readdressed(value: str, addresses: Mapping[str, str]) -> str:
-    for old, new in addresses.items():
-        value = re.sub(rf"(?<![\w.-]){re.escape(old)}(?!\d)", lambda _, new=new: new, value)
-    return value
 
 
 def _interpolated(part: Any, variables: Mapping[str, str]) -> Any:

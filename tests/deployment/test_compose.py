@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from tests.deployment.compose import ROOT, Compose, Image, Missing, interpolate
 
 COMPOSE = Compose.load()
 SERVICES = sorted(COMPOSE.services)
-SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "TAILORA_KEY_PEPPER")
-VALUES = {name: f"{name.lower()}0123456789" for name in SECRETS}
+VALUES: dict[str, str] = {}
+"""Variables of .env: none is needed."""
+
 FILLED = COMPOSE.interpolated(VALUES)
 ONE_SHOT = {"migrate"}
 WORKERS = {"worker-analyze-cpu", "worker-analyze"}
@@ -50,47 +52,55 @@ def test_nothing_else_is_started():
 # Secrets
 
 
-@pytest.mark.parametrize("name", SECRETS)
-@pytest.mark.parametrize("value", [None, ""])
-def test_an_empty_secret_stops_everything(name, value):
-    variables = {**VALUES, name: value}
-    if value is None:
-        del variables[name]
-    with pytest.raises(Missing, match=f"{name} .*make env"):
-        COMPOSE.interpolated(variables)
+@pytest.fixture
+def secrets(tmp_path) -> Path:
+    """The folder that `make env` writes."""
+    (tmp_path / ".env.example").write_text((ROOT / ".env.example").read_text())
+    command = [sys.executable, str(ROOT / "scripts" / "make_env.py"), str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return tmp_path / "secrets"
 
 
-def test_no_secret_has_a_default():
-    rules = COMPOSE.variables()
-    for name in SECRETS:
-        assert rules.pop(name) == {":?"}
-    assert all(rule and rule <= {":-"} for rule in rules.values())
-    assert not [n for n in rules if re.search("PASSWORD|PEPPER|SECRET|TOKEN|KEY", n)]
+def test_secrets_are_the_files_that_make_env_writes(secrets):
+    declared = {name: found["file"] for name, found in COMPOSE.document["secrets"].items()}
+    assert declared == {path.name: f"./secrets/{path.name}" for path in secrets.iterdir()}
 
 
-def test_no_secret_is_written_in_a_file():
+def test_no_secret_is_a_variable_or_written_in_a_file():
+    wanted = "PASSWORD|PEPPER|SECRET|TOKEN|KEY|AUTH|_URL"
+    assert not [name for name in COMPOSE.variables() if re.search(wanted, name)]
     for service in COMPOSE.services.values():
         for name, value in (service.get("environment") or {}).items():
-            if re.search("PASSWORD|PEPPER|SECRET|TOKEN|KEY|AUTH|_URL", name):
-                assert value is None or re.search(r"\$\{\w+:\?", value), name
+            if re.search(wanted, name):
+                assert name.endswith(("_FILE", "_PATH"))
+                assert value.startswith("/run/secrets/")
     for target in TARGETS:
         assert not [n for n in Image.load(target).environment() if re.search("PASS|TOKEN|KEY", n)]
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_no_secret_is_in_a_command(service):
-    health = COMPOSE.services[service]["healthcheck"].get("test", [])
-    for word in [*COMPOSE.command(service, VALUES), *health]:
-        assert not [value for value in VALUES.values() if value in word]
+def test_every_variable_has_a_default():
+    assert all(rule and rule <= {":-"} for rule in COMPOSE.variables().values())
 
 
 def test_each_service_holds_only_the_secrets_it_needs():
-    def holds(value: str) -> set[str]:
-        return {s for s in SERVICES if value in json.dumps(FILLED.services[s])}
+    def holders(secret: str) -> set[str]:
+        return {service for service in SERVICES if secret in COMPOSE.secrets(service)}
 
-    assert holds(VALUES["TAILORA_KEY_PEPPER"]) == {"api"}
-    assert holds(VALUES["REDIS_PASSWORD"]) == OURS | {"redis"}
-    assert holds(VALUES["POSTGRES_PASSWORD"]) == OURS | {"postgres"}
+    assert {secret: holders(secret) for secret in COMPOSE.document["secrets"]} == {
+        "postgres_password": {"postgres"},
+        "redis_password": {"redis"},
+        "redis_acl": {"redis"},
+        "tailora_database_url": OURS,
+        "tailora_broker_url": {"dispatcher"} | WORKERS,
+        "tailora_key_pepper": {"api"},
+        "hf_token": {"api"} | WORKERS,
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_files_that_a_service_names_are_its_secrets(service):
+    named = re.findall(r"/run/secrets/(\w+)", json.dumps(COMPOSE.services[service]))
+    assert set(named) <= set(COMPOSE.secrets(service))
 
 
 def test_postgres_asks_for_its_password_everywhere():
@@ -118,7 +128,23 @@ def test_address_and_port_are_variables():
 def test_the_api_listens_beyond_loopback_so_that_it_asks_for_keys():
     environment = COMPOSE.environment("api", VALUES)
     assert environment["TAILORA_HOST"] == "0.0.0.0"
-    assert environment["TAILORA_KEY_PEPPER"] == VALUES["TAILORA_KEY_PEPPER"]
+    assert "tailora_key_pepper" in COMPOSE.secrets("api")
+
+
+NETWORKS = {
+    "postgres": {"ledger"}, "migrate": {"ledger"}, "redis": {"broker"},
+    "dispatcher": {"ledger", "broker"}, "api": {"ledger", "hub"},
+    "worker-analyze": {"ledger", "broker", "hub"},
+    "worker-analyze-cpu": {"ledger", "broker", "hub"},
+}  # fmt: skip
+
+
+def test_only_who_asks_the_hub_reaches_out():
+    assert {name: set(s["networks"]) for name, s in COMPOSE.services.items()} == NETWORKS
+    networks = COMPOSE.document["networks"]
+    open_ones = {name for name, rule in networks.items() if not (rule or {}).get("internal")}
+    assert open_ones == {"hub"}
+    assert set(networks) == {"ledger", "broker", "hub"}
 
 
 # Rights
@@ -133,8 +159,18 @@ def test_the_root_file_system_is_read_only(service):
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_process_gains_rights(service):
     assert "no-new-privileges:true" in COMPOSE.services[service]["security_opt"]
-    assert not COMPOSE.services[service].get("privileged")
+    assert COMPOSE.services[service]["cap_drop"] == ["ALL"]
+    assert not {"privileged", "cap_add", "devices"} & set(COMPOSE.services[service])
     assert not [m for m in volumes(service).values() if "docker.sock" in m[0]]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_processes_and_memory_are_bounded(service):
+    found = FILLED.services[service]
+    assert 0 < found["pids_limit"] <= 4096
+    assert re.fullmatch(r"[1-9]\d*[mg]", found["mem_limit"])
+    smaller = COMPOSE.interpolated({"WORKER_MEMORY": "3g"}).services[service]["mem_limit"]
+    assert (smaller == "3g") == (service in WORKERS)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -194,7 +230,7 @@ def test_every_service_says_whether_it_is_well(service):
     if service in ONE_SHOT:
         assert check == {"disable": True}
         return
-    assert check["test"][0] == "CMD"
+    assert check["test"][0] in ("CMD", "CMD-SHELL")
     assert check["retries"] >= 3
     assert 0 < seconds(check["timeout"]) <= seconds(check["interval"]) * 2
     assert seconds(check["start_period"]) >= 30
@@ -208,6 +244,7 @@ def test_health_is_asked_of_the_service_itself():
     for worker in WORKERS:
         assert tests[worker] == ["CMD", "tailora", "worker", "--check"]
     assert {"pg_isready", "--host=127.0.0.1"} <= set(tests["postgres"])
+    assert tests["redis"][0] == "CMD-SHELL"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -300,7 +337,7 @@ def test_the_two_workers_differ_in_their_torch_alone():
 
 
 @pytest.mark.parametrize("service", sorted(OURS))
-def test_every_setting_is_one_that_the_program_knows(service, monkeypatch, tmp_path):
+def test_every_setting_is_one_that_the_program_knows(service, monkeypatch, tmp_path, secrets):
     for name in [name for name in os.environ if name.startswith("TAILORA_")]:
         monkeypatch.delenv(name)
     environment = Image.load(target_of(service)).environment()
@@ -309,12 +346,17 @@ def test_every_setting_is_one_that_the_program_knows(service, monkeypatch, tmp_p
         environment["TAILORA_MODELS"] = str(tmp_path)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    for path in secrets.iterdir():
+        if path.name not in COMPOSE.secrets(service):
+            path.unlink()
+    monkeypatch.setenv("TAILORA_SECRETS_DIR", str(secrets))
     found = load_settings()
-    assert (
-        found.database
-        == "postgresql+psycopg://tailora:postgres_password0123456789@postgres:5432/tailora"
+    assert re.fullmatch(
+        r"postgresql\+psycopg://tailora:\w{48}@postgres:5432/tailora", found.database
     )
-    assert found.broker == "redis://:redis_password0123456789@redis:6379/0"
+    sends = "tailora_broker_url" in COMPOSE.secrets(service)
+    broker = r"redis://tailora:\w{48}@redis:6379/0" if sends else "filesystem://localhost"
+    assert re.fullmatch(broker, found.broker)
     assert str(found.data) == "/data"
     assert found.log_format == "json"
     assert found.on_loopback == (service != "api")
@@ -322,17 +364,10 @@ def test_every_setting_is_one_that_the_program_knows(service, monkeypatch, tmp_p
 
 def test_what_the_hub_needs_is_handed_on_only_where_it_is_set():
     for service in {"api"} | WORKERS:
-        assert not {"HF_TOKEN", "HF_ENDPOINT"} & set(COMPOSE.environment(service, VALUES))
-        given = COMPOSE.environment(service, {**VALUES, "HF_TOKEN": "hf_x"})
-        assert given["HF_TOKEN"] == "hf_x"
-
-
-def test_addresses_can_be_replaced():
-    found = COMPOSE.environment(
-        "api", VALUES, {"postgres:5432": "127.0.0.1:1", "redis:6379": "127.0.0.1:2"}
-    )
-    assert found["TAILORA_DATABASE_URL"].endswith("0123456789@127.0.0.1:1/tailora")
-    assert found["TAILORA_BROKER_URL"].endswith("0123456789@127.0.0.1:2/0")
+        assert "HF_ENDPOINT" not in COMPOSE.environment(service, VALUES)
+        given = COMPOSE.environment(service, {**VALUES, "HF_ENDPOINT": "https://hub"})
+        assert given["HF_ENDPOINT"] == "https://hub"
+        assert given["HF_TOKEN_PATH"] == "/run/secrets/hf_token"
 
 
 @pytest.mark.parametrize(
@@ -356,7 +391,12 @@ def test_docker_compose_reads_the_same(tmp_path):
         or subprocess.run([*docker, "version"], capture_output=True).returncode
     ):
         pytest.skip("docker compose is not installed")
-    variables = {**VALUES, "HF_TOKEN": "hf_x", "API_PORT": "9000", "MODELS_DIR": "/srv/models"}
+    variables = {
+        **VALUES,
+        "HF_ENDPOINT": "https://hub",
+        "API_PORT": "9000",
+        "MODELS_DIR": "/srv/models",
+    }
     (tmp_path / "env").write_text("".join(f"{n}={v}\n" for n, v in variables.items()))
     files = ["--file", str(ROOT / "docker-compose.yml"), "--env-file", str(tmp_path / "env")]
     shown = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.deployment.compose import ROOT, Compose
 
-SECRETS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "TAILORA_KEY_PEPPER"}
+RANDOM = {"postgres_password", "redis_password", "tailora_key_pepper"}
 
 
 @pytest.fixture
@@ -24,21 +24,8 @@ def make_env(folder):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def values(path) -> dict[str, str]:
-    """The variables as Compose reads them."""
-    lines = path.read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-
-
-def test_the_example_holds_no_secret():
-    found = values(ROOT / ".env.example")
-    assert {name for name, value in found.items() if not value} == SECRETS
-    assert found["COMPOSE_PROFILES"] == "cpu"
-
-
-def test_every_secret_that_compose_asks_for_is_made():
-    rules = Compose.load().variables()
-    assert {name for name, rule in rules.items() if ":?" in rule} == SECRETS
+def files(folder) -> dict[str, str]:
+    return {path.name: path.read_text().strip() for path in (folder / "secrets").iterdir()}
 
 
 def test_the_example_names_every_variable_of_compose():
@@ -52,64 +39,95 @@ def test_the_example_names_every_variable_of_compose():
         if value is None
     }
     assert offered == set(compose.variables()) | handed_on | {"COMPOSE_PROFILES"}
+    assert "COMPOSE_PROFILES=cpu\n" in text
 
 
-def test_a_fresh_env_has_strong_secrets_and_is_private(folder):
+def test_fresh_secrets_are_strong_and_private(folder):
     old = os.umask(0)
     try:
         made = make_env(folder)
     finally:
         os.umask(old)
     assert made.returncode == 0, made.stderr
-    path = folder / ".env"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    found = values(path)
-    secrets = [found[name] for name in sorted(SECRETS)]
+    modes = {
+        path.name: stat.S_IMODE(path.stat().st_mode)
+        for path in (folder / ".env", folder / "secrets", folder / "secrets" / "redis_acl")
+    }
+    assert modes == {".env": 0o600, "secrets": 0o700, "redis_acl": 0o444}
+    assert (folder / ".env").read_text() == (folder / ".env.example").read_text()
+    found = files(folder)
+    secrets = [found[name] for name in sorted(RANDOM)]
     assert all(re.fullmatch(r"[0-9a-zA-Z]{32,}", secret) for secret in secrets)
-    assert len(set(secrets)) == len(SECRETS)
-    assert found["COMPOSE_PROFILES"] == "cpu"
-    assert str(path) in made.stdout
+    assert len(set(secrets)) == len(RANDOM)
+    assert found["hf_token"] == ""
+    assert found["postgres_password"] in found["tailora_database_url"]
+    assert found["redis_password"] in found["tailora_broker_url"]
+    assert found["redis_password"] not in found["redis_acl"]
     assert not [secret for secret in secrets if secret in made.stdout + made.stderr]
-    Compose.load().interpolated(found)
 
 
 def test_two_machines_get_different_secrets(folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     (other / ".env.example").write_text((folder / ".env.example").read_text())
     assert make_env(folder).returncode == make_env(other).returncode == 0
-    first, second = values(folder / ".env"), values(other / ".env")
-    assert not [name for name in SECRETS if first[name] == second[name]]
+    first, second = files(folder), files(other)
+    assert not [name for name in RANDOM if first[name] == second[name]]
 
 
-def test_an_env_that_exists_is_left_alone(folder):
+def test_what_exists_is_left_alone(folder):
     make_env(folder)
-    path = folder / ".env"
-    path.write_text(path.read_text() + "API_PORT=9000\n")
-    before = path.read_bytes()
+    with (folder / ".env").open("a") as file:
+        file.write("API_PORT=9000\n")
+    (folder / "secrets" / "hf_token").write_text("hf_mine")
+    before = (files(folder), (folder / ".env").read_bytes())
     again = make_env(folder)
-    assert (again.returncode, path.read_bytes()) == (0, before)
+    assert (again.returncode, (files(folder), (folder / ".env").read_bytes())) == (0, before)
     assert "left as it is" in again.stdout
 
 
-@pytest.mark.parametrize("line", ["", "REDIS_PASSWORD=\n", "REDIS_PASSWORD=  # later\n"])
-def test_what_an_env_lacks_is_named(folder, line):
-    path = folder / ".env"
-    path.write_text("POSTGRES_PASSWORD=p\nTAILORA_KEY_PEPPER=q\n" + line)
-    before = path.read_bytes()
+@pytest.mark.parametrize("missing", ["tailora_broker_url", "redis_acl", "tailora_database_url"])
+def test_what_is_missing_is_made_from_the_rest(folder, missing):
+    make_env(folder)
+    before = files(folder)
+    (folder / "secrets" / missing).unlink()
+    assert make_env(folder).returncode == 0
+    assert files(folder) == before
+
+
+def test_a_password_that_changed_is_noticed(folder):
+    make_env(folder)
+    password = folder / "secrets" / "redis_password"
+    password.unlink()
+    password.write_text("another")
     found = make_env(folder)
-    assert (found.returncode, path.read_bytes()) == (1, before)
-    assert "has no REDIS_PASSWORD;" in found.stderr
+    assert found.returncode == 1
+    assert "redis_acl" in found.stderr
+    assert "tailora_broker_url" in found.stderr
+    assert "another" not in found.stderr
+    for name in ("redis_acl", "tailora_broker_url"):
+        (folder / "secrets" / name).unlink()
+    assert make_env(folder).returncode == 0
+    assert ":another@" in files(folder)["tailora_broker_url"]
+
+
+@pytest.mark.parametrize("text", ["", "a@b", "two words"])
+def test_a_password_that_no_address_can_hold_is_refused(folder, text):
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "postgres_password").write_text(text)
+    found = make_env(folder)
+    assert found.returncode == 1
+    assert "postgres_password" in found.stderr
 
 
 def test_a_link_is_not_written_through(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "file"
     (folder / ".env").symlink_to(elsewhere)
-    assert make_env(folder).returncode != 0
+    make_env(folder)
     assert not elsewhere.exists()
 
 
-def test_git_and_the_image_never_see_it():
-    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+def test_git_never_sees_them():
+    assert {".env", "secrets/"} <= set((ROOT / ".gitignore").read_text().splitlines())
 
 
 def test_make_env_is_a_target_of_the_makefile():

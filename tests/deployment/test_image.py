@@ -14,19 +14,21 @@ from tests.deployment.compose import ROOT, Compose, Image
 COMPOSE = Compose.load()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TARGETS = ("api", "worker")
+DIGEST = "@sha256:[0-9a-f]{64}"
 
 
 def test_the_images_come_from_an_official_python():
     for target in TARGETS:
-        assert re.fullmatch(r"python:\$\{PYTHON_VERSION\}-slim-bookworm", Image.load(target).origin)
-    (default,) = re.findall(r"^ARG PYTHON_VERSION=(.+)$", (ROOT / "Dockerfile").read_text(), re.M)
-    assert re.fullmatch(r"3\.1[123]", default)
+        assert Image.load(target).origin == "${PYTHON_IMAGE}"
+    (default,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert re.fullmatch(rf"python:3\.1[123]-slim-bookworm{DIGEST}", default)
 
 
-def test_every_image_of_the_file_names_its_version():
-    major, minor = COMPOSE.services["redis"]["image"].removeprefix("redis:").split(".")[:2]
+def test_every_image_of_the_file_names_its_version_and_digest():
+    images = {name: COMPOSE.services[name]["image"] for name in ("redis", "postgres")}
+    major, minor = re.fullmatch(rf"redis:(\d+)\.(\d+){DIGEST}", images["redis"]).groups()
     assert (int(major), int(minor)) >= (8, 6)
-    assert re.fullmatch(r"postgres:\d+-bookworm", COMPOSE.services["postgres"]["image"])
+    assert re.fullmatch(rf"postgres:\d+-bookworm{DIGEST}", images["postgres"])
 
 
 def test_only_the_worker_installs_torch():
@@ -101,7 +103,7 @@ def test_the_build_sees_every_package_and_no_secret():
     files = ["pyproject.toml", "constraints.txt", "scripts/list_requirements.py"]
     assert set(packages + files) <= set(kept)
     assert {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]} <= set(kept)
-    for unwanted in (".env", ".git", ".venv", "tests", "models", ".env.example"):
+    for unwanted in (".env", "secrets", ".git", ".venv", "tests", "models", ".env.example"):
         assert not [rule for rule in kept if fnmatch(unwanted, rule)]
 
 

@@ -15,11 +15,7 @@ from tests.servers.ports import free_port
 from tests.servers.processes import Process
 from tests.service.command import document
 
-SECRETS = {
-    "POSTGRES_PASSWORD": "p0stgres",
-    "REDIS_PASSWORD": "r3dis",
-    "TAILORA_KEY_PEPPER": "sixteen-or-more-letters",
-}
+PEPPER = "sixteen-or-more-letters"
 BUDGET = 30
 SERVICES = ("api", "dispatcher", "worker-analyze-cpu")
 
@@ -29,7 +25,12 @@ class Stack:
 
     def __init__(self, postgres_url: str, redis_url: str, folder: Path, models: Path) -> None:
         self._compose = Compose.load()
-        self._addresses = {"postgres:5432": postgres_url, "redis:6379": redis_url}
+        self._secrets = {
+            "tailora_database_url": postgres_url,
+            "tailora_broker_url": redis_url,
+            "tailora_key_pepper": PEPPER,
+            "hf_token": "",
+        }
         self.folder = folder
         self.port = free_port()
         self._own = {
@@ -41,16 +42,14 @@ class Stack:
 
     def environment(self, service: str) -> dict[str, str]:
         """The file's, with what only this machine can know."""
-        named = self._compose.environment(service, {**SECRETS, "HF_TOKEN": ""})
-        for name, url in (
-            ("TAILORA_DATABASE_URL", self._addresses["postgres:5432"]),
-            ("TAILORA_BROKER_URL", self._addresses["redis:6379"]),
-        ):
-            assert name in named
-            named[name] = url
+        folder = self.folder / f"secrets of {service}"
+        folder.mkdir(exist_ok=True)
+        for name in self._compose.secrets(service):
+            (folder / name).write_text(self._secrets[name] + "\n")
+        named = self._compose.environment(service, {})
         own = {n: v for n, v in self._own.items() if n not in ("TAILORA_PORT",) or n in named}
         inherited = {n: v for n, v in os.environ.items() if not n.startswith("TAILORA_")}
-        return {**inherited, **named, **own}
+        return {**inherited, **named, **own, "TAILORA_SECRETS_DIR": str(folder)}
 
     def command(self, service: str) -> list[str]:
         """The file's words, `tailora` as this environment has it."""
@@ -114,7 +113,7 @@ def test_the_stack_serves_the_same_plan(stack, minilm):
         line for line in logs["worker-analyze-cpu"].splitlines() if job["analysis_id"] in line
     ]
     assert worked, "a worker's lines name the job"
-    for secret in (*SECRETS.values(), key):
+    for secret in (PEPPER, key):
         assert secret not in "".join(logs.values())
 
 
