@@ -28,7 +28,7 @@ class Program:
     ) -> None:
         """`ready` is the event in its log that says that it is up."""
         self.name = name
-        self._ready, self._starts, self._mark = ready, 0, 0
+        self._ready, self._times, self._mark = f'"event": "{ready}"', 0, 0
         self.process = Process(
             *(sys.executable, "-m", "service.cli", *words),
             log=folder / f"{name}.log",
@@ -37,17 +37,17 @@ class Program:
         )
 
     def start(self) -> None:
-        if not self.process.running:
+        if not self.process.running:  # it may have been killed before it was ready
+            self._times = self.process.text().count(self._ready) + 1
             self.process.start()
-            self._starts += 1
 
     @property
     def is_started(self) -> bool:
         """Whether it ran at all."""
-        return self._starts > 0
+        return self._times > 0
 
     def wait_ready(self) -> None:
-        self.process.wait_for(f'"event": "{self._ready}"', 90, times=self._starts)
+        self.process.wait_for(self._ready, 90, times=self._times)
 
     def mark(self) -> None:
         """Forget what it printed so far."""

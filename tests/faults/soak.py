@@ -39,7 +39,7 @@ duplicated there.
 
 
 class Keeper:
-    """Writes what a test counted as soon as it has passed, since the next one may take long."""
+    """Writes what a test counted, or why it failed, at once, since the next one may take long."""
 
     def __init__(self) -> None:
         self._seen = 0
@@ -48,6 +48,8 @@ class Keeper:
         self._tallies = config.stash.setdefault(TALLIES, [])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            print(report.longreprtext, flush=True)
         if report.when == "call":
             new = self._tallies[self._seen :]
             self._seen = len(self._tallies)
