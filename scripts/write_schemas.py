@@ -1,6 +1,9 @@
-"""Write the JSON Schemas of the documents to docs/schema (`make schema`); a test compares them."""
+"""Write the JSON Schemas of the documents to docs/schema, and the service's OpenAPI document beside
+them (`make schema`); tests compare them.
+"""
 
 import json
+import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -11,8 +14,12 @@ from allocator.plan import Plan
 from analyzer.outline import Outline
 from analyzer.report import Analysis
 from analyzer.series import Series
+from ledger.access import Ledger
+from ledger.settings import load_settings
+from service.app import create_app
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
+OPENAPI = FOLDER / "openapi.json"
 DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.outline.1.json": Outline,
     "tailora.analysis.1.json": Analysis,
@@ -32,6 +39,14 @@ def schema_text(document: type[BaseModel]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def openapi_text() -> str:
+    """The OpenAPI document of the service."""
+    with tempfile.TemporaryDirectory() as data:
+        app = create_app(Ledger(load_settings(data=data)))
+    return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
     for name, document in DOCUMENTS.items():
         (FOLDER / name).write_text(schema_text(document), encoding="utf-8")
+    OPENAPI.write_text(openapi_text(), encoding="utf-8")

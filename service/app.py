@@ -10,7 +10,9 @@ from service.analyses.endpoints import router as analyses
 from service.guard import Guard
 from service.jobs.watching import Watches
 from service.models.endpoints import router as models
+from service.openapi import describe
 from service.plans.endpoints import router as plans
+from service.problems import COMMON_RESPONSES
 from service.refusals import Refusals
 from service.resolving import Resolver
 from service.system.endpoints import router as system
@@ -31,7 +33,9 @@ def create_app(ledger: Ledger) -> FastAPI:
         version=tailora_version(),
         docs_url=None,
         redoc_url=None,
+        responses=COMMON_RESPONSES,
     )
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.state.ledger = ledger
     app.state.resolver = Resolver(ledger)
     app.state.refusals = Refusals(ledger.settings.refusals)

@@ -140,10 +140,13 @@ def _later(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
+def _retryable(status: int, code: str) -> bool:
+    return status in (429, 503) or code in RETRYABLE
+
+
 def response(problem: Problem, instance: str, request_id: str) -> JSONResponse:
     """The answer for a problem."""
     status, title = TITLES[problem.code]
-    retryable = status in (429, 503) or problem.code in RETRYABLE
     document = ProblemDocument(
         type=DOCS + problem.code,
         title=title,
@@ -154,7 +157,7 @@ def response(problem: Problem, instance: str, request_id: str) -> JSONResponse:
         param=problem.errors[0].field if problem.errors else None,
         errors=problem.errors,
         request_id=request_id,
-        retryable=retryable,
+        retryable=_retryable(status, problem.code),
     )
     headers = dict(problem.headers)
     if problem.code in _RETRY_SECONDS:
@@ -203,19 +206,47 @@ def _field(found: Any) -> FieldError:
     return FieldError(field=".".join(place)[:100] or "body", message=message[:200])
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemDocument, "content": {MEDIA_TYPE: {}}, "description": why}
-    for status, why in (
-        (400, "The request cannot be read"),
-        (401, "No valid API key"),
-        (403, "Not allowed"),
-        (404, "Not there"),
-        (409, "The state does not allow it"),
-        (410, "The cursor is too old"),
-        (413, "The request is too large"),
-        (415, "Not JSON"),
-        (422, "The request has errors"),
-        (429, "Too much at once"),
-        (503, "Try again later"),
+def example(status: int) -> dict[str, Any]:
+    """What an answer with that status may look like."""
+    code, title = next((code, title) for code, (of, title) in TITLES.items() if of == status)
+    document = ProblemDocument(
+        type=DOCS + code,
+        title=title,
+        status=status,
+        detail=f"{title}; what to do next stands here",
+        instance="/v1/plans",
+        code=code,
+        param=None,
+        errors=[],
+        request_id="req_0123456789abcdef01234567",
+        retryable=_retryable(status, code),
     )
-}
+    return document.model_dump()
+
+
+def _responses(*described: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"model": ProblemDocument, "content": {MEDIA_TYPE: {}}, "description": why}
+        for status, why in described
+    }
+
+
+COMMON_RESPONSES = _responses(
+    (400, "The request cannot be read"),
+    (413, "The request is too large"),
+    (415, "Not JSON"),
+    (500, "Something went wrong here"),
+    (503, "Try again later"),
+)
+"""Of every endpoint."""
+
+RESPONSES = _responses(
+    (401, "No valid API key"),
+    (403, "Not allowed"),
+    (404, "Not there"),
+    (409, "The state does not allow it"),
+    (410, "The cursor is too old"),
+    (422, "The request has errors"),
+    (429, "Too much at once"),
+)
+"""Of those that ask for a key, besides."""

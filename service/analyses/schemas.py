@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from analyzer.measures import Measures
 from analyzer.report import LayerValue, Settings
@@ -13,6 +13,8 @@ from worker.requests import AnalysisWords, MeasuringWords, ModelWords
 
 class AnalysisRequest(ModelWords, MeasuringWords):
     """`{"model": "…"}` and the command's options."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "Qwen/Qwen3-8B"}]})
 
     everything: Annotated[
         bool, Field(alias="all", description="embeddings, heads and poolers too")

@@ -17,7 +17,14 @@ from service.jobs.views import envelopes, respond, stamp, view
 from service.problems import Problem
 from worker.submitting import resume
 
-JobId = Annotated[str, Path(max_length=64, pattern=r"^[a-z]{3}_[0-9a-f]+$")]
+JobId = Annotated[
+    str,
+    Path(
+        max_length=64,
+        pattern=r"^[a-z]{3}_[0-9a-f]+$",
+        examples=["pln_01a2236f1a6ec931edc0e2e520ae6b5a"],
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 

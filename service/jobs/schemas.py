@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Status = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 Label = Annotated[str, StringConstraints(max_length=64)]
@@ -30,8 +30,37 @@ class JobError(BaseModel):
     retryable: bool
 
 
+_PLAN = "/v1/plans/pln_01a2236f1a6ec931edc0e2e520ae6b5a"
+EXAMPLE: dict[str, Any] = {
+    "id": "pln_01a2236f1a6ec931edc0e2e520ae6b5a",
+    "object": "plan",
+    "status": "running",
+    "model": "Qwen/Qwen3-8B",
+    "revision": "b968826d9c46dd6066d109eabc6255188de91218",
+    "created_at": "2026-01-31T12:00:00.000Z",
+    "started_at": "2026-01-31T12:00:00.250Z",
+    "finished_at": None,
+    "attempt": 1,
+    "progress": {
+        "phase": "measuring",
+        "done": 63,
+        "total": 252,
+        "unit": "spectra",
+        "fraction": 0.25,
+        "eta_seconds": 180.0,
+    },
+    "error": None,
+    "metadata": {"team": "research"},
+    "links": {"self": _PLAN, "events": f"{_PLAN}/events", "cancel": f"{_PLAN}/cancel"},
+    "request": {"expert_budget": 180, "method": "alphalora"},
+    "analysis_id": "ana_01a2236f1a7003cd8f6a4b1e20c5d798",
+}
+
+
 class Envelope(BaseModel):
     """A job. Times are RFC 3339 in UTC."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: str
     object: Literal["plan", "analysis", "model_info"]
@@ -52,6 +81,21 @@ class Envelope(BaseModel):
 
 class Event(BaseModel):
     """One step of a job."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "seq": 2,
+                    "time": "2026-01-31T12:00:00.000Z",
+                    "level": "info",
+                    "type": "started",
+                    "message": "a worker took the first unit",
+                    "data": None,
+                }
+            ]
+        }
+    )
 
     seq: int
     time: str
