@@ -19,13 +19,13 @@ def configure_logs(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _cut,
     ]
-    as_json = settings.log_format == "json"
     last: Any = (
         structlog.processors.JSONRenderer()
-        if as_json
+        if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    tracebacks = [structlog.processors.format_exc_info] if as_json else []
+    # Plain ones: those with the values of variables take seconds to draw, and print secrets.
+    tracebacks = [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[*shared, *tracebacks, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

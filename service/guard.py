@@ -16,6 +16,7 @@ from service.problems import Problem, response
 
 REQUEST_ID = "X-Request-ID"
 MOST_VALUES = 10_000
+MOST_PASSED_OVER = 1_000_000
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "testserver"}
 _PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _JOB = re.compile(r"\b[a-z]{3}_[0-9a-f]{32}\b")
@@ -96,6 +97,7 @@ class Guard:
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > self._most:
+            await self._pass_over(receive, 0)
             raise self._too_large()
         body = bytearray()
         while True:
@@ -104,6 +106,8 @@ class Guard:
                 return bytes(body)
             body += message.get("body", b"")
             if len(body) > self._most:
+                if message.get("more_body"):
+                    await self._pass_over(receive, len(body))
                 raise self._too_large()
             if not message.get("more_body"):
                 break
@@ -113,6 +117,14 @@ class Guard:
                 raise Problem("media_type_unsupported", "send JSON as application/json")
             check_json(bytes(body))
         return bytes(body)
+
+    async def _pass_over(self, receive: Receive, passed: int) -> None:
+        """Take what a client is still sending, or it may lose the answer; not without end."""
+        while passed < MOST_PASSED_OVER:
+            message = await receive()
+            passed += len(message.get("body", b""))
+            if not message.get("more_body"):
+                return
 
     def _too_large(self) -> Problem:
         return Problem("body_too_large", f"a request has at most {self._most} bytes; send less")

@@ -98,7 +98,10 @@ class PlanWords(MeasuringWords):
     """What a plan job keeps; the words of `tailora plan`."""
 
     expert_budget: float | None = Field(
-        None, description="how many; see budget_kind. Left out by methods that bring their own"
+        None,
+        gt=0,
+        le=1e9,
+        description="how many; see budget_kind. Left out by methods that bring their own",
     )
     budget_kind: BudgetKind = "experts"
     method: Name = "alphalora"

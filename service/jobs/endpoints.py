@@ -1,7 +1,7 @@
 """The endpoints that plans and analyses share."""
 
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -25,6 +25,7 @@ JobId = Annotated[
         examples=["pln_01a2236f1a6ec931edc0e2e520ae6b5a"],
     ),
 ]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
@@ -130,4 +131,7 @@ def add_shared(router: APIRouter, kind: str) -> None:
 
 
 def _seconds(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()
+    """Since 1970; a time without a zone is UTC. Not by timestamp(), which has no year 1."""
+    if time is None:
+        return None
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH).total_seconds()

@@ -309,3 +309,10 @@ def test_weights_that_cannot_be_read(api, tmp_path):
     assert failed["error"]["title"] == TITLES["unreadable_file"][1]
     assert "safetensors" in failed["error"]["detail"]
     assert api.done()["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-23:59", "0001-01-01"])
+def test_times_at_the_ends_of_the_calendar(api, time):
+    for name in ("created_after", "created_before"):
+        answer = api.http.get("/v1/plans", params={name: time})
+        assert answer.status_code in (200, 422), answer.text

@@ -1,0 +1,1 @@
+"""Strangers: floods, wrong requests, foreign ids, full disks; with real processes."""
