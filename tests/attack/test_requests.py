@@ -165,8 +165,8 @@ def test_19_generated_and_wrong_requests(service, scale, models, found):
         grown = resident(api) - before
     found(
         "19 wrong requests", generated=sum(judge.statuses.values()) - len(cases), fixed=len(cases),
-        statuses=dict(sorted(judge.statuses.items())), slowest=judge.slowest, largest_error=judge.largest,
-        grown_MB=grown / 1e6, wrong=len(judge.wrong),
+        statuses=dict(sorted(judge.statuses.items())), slowest=judge.slowest,
+        largest_error=judge.largest, grown_MB=grown / 1e6, wrong=len(judge.wrong),
     )  # fmt: skip
     assert judge.wrong == [], "\n".join(judge.wrong)
     assert len(cases) >= 40
