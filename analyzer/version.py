@@ -1,8 +1,10 @@
 """The installed version."""
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 
+@cache
 def tailora_version() -> str:
     """The version of TaiLoRA, for provenance."""
     try:

@@ -40,28 +40,31 @@ class NewJob:
 
 def create(connection: Connection, new: NewJob) -> str:
     """Write a queued job with its first event; its id."""
-    job_id = new_id(PREFIXES[new.kind])
-    connection.execute(
-        insert(jobs).values(
-            id=job_id,
-            kind=new.kind,
-            owner=new.owner,
-            restricted=new.restricted,
-            state="queued",
-            phase=new.phase,
-            request=dict(new.request),
-            labels=dict(new.labels),
-            model=new.model,
-            revision=new.revision,
-            outline_key=new.outline_key,
-            content_key=new.content_key,
-            analysis_id=new.analysis_id,
-            parent_id=new.parent_id,
-            created_at=now(),
-        )
-    )
-    record(connection, job_id, "queued", f"{new.kind} of {new.model} was accepted")
-    return job_id
+    values = values_of(new)
+    connection.execute(insert(jobs).values(**values))
+    record(connection, values["id"], "queued", f"{new.kind} of {new.model} was accepted")
+    return str(values["id"])
+
+
+def values_of(new: NewJob) -> dict[str, Any]:
+    """The row of a queued job, with an id of its own."""
+    return {
+        "id": new_id(PREFIXES[new.kind]),
+        "kind": new.kind,
+        "owner": new.owner,
+        "restricted": new.restricted,
+        "state": "queued",
+        "phase": new.phase,
+        "request": dict(new.request),
+        "labels": dict(new.labels),
+        "model": new.model,
+        "revision": new.revision,
+        "outline_key": new.outline_key,
+        "content_key": new.content_key,
+        "analysis_id": new.analysis_id,
+        "parent_id": new.parent_id,
+        "created_at": now(),
+    }
 
 
 def get(connection: Connection, reach: Reach, kind: str, job_id: str) -> Job:
@@ -79,6 +82,24 @@ def get(connection: Connection, reach: Reach, kind: str, job_id: str) -> Job:
             f"there is no {kind} {job_id[:60]} of yours{hint}; list them, or submit it again"
         )
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Whether a job may still change: one that has ended does so with a further event only."""
+
+    ended: bool
+    last_event: int
+
+
+def head(connection: Connection, reach: Reach, kind: str, job_id: str) -> Head | None:
+    """The head of a job within reach, for the price of one SELECT; None where it is not there."""
+    row = connection.execute(
+        select(jobs.c.state, jobs.c.last_event).where(
+            jobs.c.id == job_id, jobs.c.kind == kind, reach.covers()
+        )
+    ).one_or_none()
+    return None if row is None else Head(row.state in ENDED, row.last_event)
 
 
 def get_locked(connection: Connection, reach: Reach, kind: str, job_id: str) -> Job:

@@ -18,6 +18,8 @@ def take(connection: Connection, settings: Settings, owner: str) -> None:
 
     The owner's row stays locked until then, so that several at once do not pass together.
     """
+    if not (settings.submit_rate or settings.open_jobs or settings.open_units):
+        return
     _take_turn(connection, owner, settings.submit_rate, settings.submit_burst)
     if settings.open_jobs:
         count = _open_jobs(connection, owner)

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    api_processes: int = Field(1, ge=1, description="processes that `tailora api` serves with")
     key_pepper: SecretStr = Field(
         SecretStr(""), description="secret mixed into stored key hashes; at least 16 characters"
     )

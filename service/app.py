@@ -1,6 +1,10 @@
 """The ASGI app."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from anyio import CapacityLimiter
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from analyzer.version import tailora_version
@@ -8,10 +12,13 @@ from ledger.access import Ledger
 from service import problems
 from service.analyses.endpoints import router as analyses
 from service.guard import Guard
+from service.jobs.answering import EndedJobs
 from service.jobs.watching import Watches
+from service.keyring import KeyRing
 from service.models.endpoints import router as models
 from service.openapi import describe
 from service.plans.endpoints import router as plans
+from service.plans.feasible import Feasible
 from service.problems import COMMON_RESPONSES
 from service.refusals import Refusals
 from service.resolving import Resolver
@@ -21,8 +28,17 @@ from service.system.metrics import router as metrics
 
 TITLE = "TaiLoRA"
 SUMMARY = "From a model's weights to a plan for its LoRA experts"
+THREADS = 6
+"""That serve requests: more of them wait for each other more than they do."""
+
 MOST_HANGING = 4
 """Threads that a silent database may hold for the sake of /readyz."""
+
+
+@asynccontextmanager
+async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = THREADS
+    yield
 
 
 def create_app(ledger: Ledger) -> FastAPI:
@@ -34,11 +50,15 @@ def create_app(ledger: Ledger) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=COMMON_RESPONSES,
+        lifespan=_few_threads,
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.state.ledger = ledger
     app.state.resolver = Resolver(ledger)
+    app.state.feasible = Feasible()
+    app.state.keys = KeyRing(ledger)
     app.state.refusals = Refusals(ledger.settings.refusals)
+    app.state.ended_jobs = EndedJobs()
     app.state.watches = Watches(ledger)
     app.state.http_metrics = HttpMetrics()
     app.state.readiness_threads = CapacityLimiter(MOST_HANGING)

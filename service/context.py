@@ -1,14 +1,16 @@
 """What a request finds in the app: the ledger, and who asks with which scopes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from ledger.access import Ledger
-from ledger.keys import SCOPES, Holder, holder_of
+from ledger.keys import SCOPES, Holder
 from ledger.reach import Reach
+from service.keyring import KeyRing
 from service.problems import Problem
 
 LOCAL = "local"
@@ -17,8 +19,8 @@ LOCAL = "local"
 GATED = "gated"
 
 
-def ledger_of(request: Request) -> Ledger:
-    """The app's ledger."""
+async def ledger_of(request: Request) -> Ledger:
+    """The app's ledger. In the event loop, as all that needs no thread."""
     found = request.app.state.ledger
     assert isinstance(found, Ledger)
     return found
@@ -66,7 +68,7 @@ def key_text(request: Request) -> str:
     return text.strip() if scheme.lower() == "bearer" else ""
 
 
-def caller_of(request: Request, ledger: Ledger) -> Caller:
+async def caller_of(request: Request, ledger: Ledger) -> Caller:
     """Who is behind the request's key; on this machine alone none is needed.
 
     The answer to an unknown, a wrong and a revoked key is the same. Raises Problem.
@@ -75,9 +77,8 @@ def caller_of(request: Request, ledger: Ledger) -> Caller:
         return Caller(Holder(LOCAL, frozenset(SCOPES)), limited=False)
     holder = None
     if text := key_text(request):
-        pepper = ledger.settings.key_pepper.get_secret_value()
-        with ledger.database.read() as connection:
-            holder = holder_of(connection, text, pepper)
+        keys: KeyRing = request.app.state.keys
+        holder = keys.remembered(text) or await run_in_threadpool(keys.holder, text)
     if holder is None:
         request.app.state.refusals.count(request.client.host if request.client else "")
         raise Problem(
@@ -88,11 +89,11 @@ def caller_of(request: Request, ledger: Ledger) -> Caller:
     return Caller(holder, shared=ledger.settings.shared)
 
 
-def needs(scope: str) -> Callable[[Request, Ledger], Caller]:
+def needs(scope: str) -> Callable[[Request, Ledger], Awaitable[Caller]]:
     """A dependency: who asks, with a key of that scope. Raises Problem."""
 
-    def caller(request: Request, ledger: TheLedger) -> Caller:
-        found = caller_of(request, ledger)
+    async def caller(request: Request, ledger: TheLedger) -> Caller:
+        found = await caller_of(request, ledger)
         if scope not in found.holder.scopes:
             raise Problem(
                 "scope_missing",

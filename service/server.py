@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from ledger.access import Ledger
 from ledger.errors import SettingsError
 from ledger.logs import configure_logs
 from ledger.migrate import check, upgrade
-from ledger.settings import Settings
+from ledger.settings import Settings, load_settings
 from service.app import create_app
 from worker.app import make_app
 from worker.dispatcher import dispatcher
@@ -33,7 +35,8 @@ def run_api(settings: Settings) -> None:
     ledger = Ledger(settings)
     check(ledger.database)
     loop = reaper(ledger).start()
-    _serve(ledger, loop.stop)
+    serve_all = _serve_with_several if settings.api_processes > 1 else _serve
+    serve_all(ledger, loop.stop)
 
 
 def serve(settings: Settings) -> None:
@@ -72,20 +75,40 @@ def check_access(settings: Settings) -> None:
         )
 
 
+def app_of_environment() -> FastAPI:
+    """What each of several processes serves."""
+    settings = load_settings()
+    configure_logs(settings)
+    return create_app(Ledger(settings))
+
+
+def _how(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": None,
+        "access_log": False,
+        "timeout_keep_alive": KEEP_ALIVE,
+        "timeout_graceful_shutdown": STOP_SECONDS,
+        "server_header": False,
+        "lifespan": "on",
+    }
+
+
+def _serve_with_several(ledger: Ledger, stop: Callable[[], None]) -> None:
+    """One socket, and processes that take turns at it; one that dies is started again."""
+    settings = ledger.settings
+    _say_listening(settings, settings.port)
+    app, count = "service.server:app_of_environment", settings.api_processes
+    try:
+        uvicorn.run(app, factory=True, workers=count, **_how(settings))
+    finally:
+        stop()
+
+
 def _serve(ledger: Ledger, stop: Callable[[], None]) -> None:
     settings = ledger.settings
-    config = uvicorn.Config(
-        create_app(ledger),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=STOP_SECONDS,
-        server_header=False,
-        lifespan="off",
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(create_app(ledger), **_how(settings)))
     threading.Thread(target=_say_where, args=(server, settings), daemon=True).start()
     try:
         server.run()
@@ -99,6 +122,9 @@ def _say_where(server: uvicorn.Server, settings: Settings) -> None:
         if server.should_exit:
             return
         threading.Event().wait(0.05)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    _say_listening(settings, server.servers[0].sockets[0].getsockname()[1])
+
+
+def _say_listening(settings: Settings, port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     log.info("listening", url=f"http://{host}:{port}")

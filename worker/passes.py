@@ -13,7 +13,7 @@ from analyzer.sampling import Halves, Sampling
 from analyzer.selection import name_list, select
 from analyzer.source import Source
 from analyzer.store import SpectrumStore
-from worker.requests import AnalysisWords
+from worker.requests import AnalysisWords, PlanWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,12 @@ def content_key(outline_key: str, words: AnalysisWords) -> str:
     options["modules"] = name_list(words.modules)
     options["windows"] = words.options().windows.model_dump()
     content = json.dumps([outline_key, options, measured_for(words)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def plan_key(outline_key: str, words: PlanWords, model: str) -> str:
+    """What stands for a plan as a document: the same key, the same document."""
+    content = json.dumps([outline_key, words.model_dump(mode="json"), model], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

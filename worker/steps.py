@@ -46,12 +46,17 @@ def check_plan(outline: Outline, words: PlanWords) -> None:
         make_plan(outline, options)
 
 
-def check_if_known(ledger: Ledger, outline_key: str, words: PlanWords) -> None:
-    """Refuse it before anything is written, where the model's outline is known. Raises alike."""
+def check_if_known(ledger: Ledger, outline_key: str, words: PlanWords) -> bool:
+    """Refuse it before anything is written, where the model's outline is known; whether it is.
+
+    Raises alike.
+    """
     with ledger.database.read() as connection:
         known = get_outline(connection, ledger.artifacts, outline_key)
-    if known is not None:
-        check_plan(known.outline, words)
+    if known is None:
+        return False
+    check_plan(known.outline, words)
+    return True
 
 
 def begin(connection: Connection, ledger: Ledger, job_id: str) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from allocator.methods import method_named
 from ledger import idempotency, quotas
 from ledger.access import Ledger
+from ledger.done import Made, create_done, made_before
 from ledger.errors import Conflict
 from ledger.idempotency import Replay
 from ledger.jobs import Job, NewJob, create, get, get_locked, reopen
@@ -17,7 +18,7 @@ from ledger.results import measured_before
 from ledger.states import LIVE
 from ledger.tables import jobs
 from worker.assembling import assemble_all
-from worker.passes import content_key
+from worker.passes import content_key, plan_key
 from worker.requests import AnalysisWords, PlanWords, Request
 from worker.sources import Place
 from worker.steps import begin
@@ -65,6 +66,10 @@ class Submitted:
     job_id: str
     status: int
     replayed: bool = False
+    job: Job | None = field(default=None, repr=False)
+    """The row of one that was done at once, since its like was there."""
+
+    made: Made | None = None
 
 
 def submit(ledger: Ledger, asked: Submission) -> Submitted:
@@ -103,13 +108,27 @@ def _submit(ledger: Ledger, asked: Submission) -> tuple[Submitted, list[str]]:
                 return Submitted(before.job_id, before.status, replayed=True), []
         if asked.limited:
             quotas.take(connection, ledger.settings, asked.owner)
-        job_id = _create(connection, ledger, asked, ready)
-        status = CREATED if ready else ACCEPTED
+        made = _made(connection, asked)
+        job = None
+        if made is not None:
+            job = create_done(connection, _row(asked, asked.words), made)
+            job_id, status = job["id"], CREATED
+        else:
+            job_id = _create(connection, ledger, asked, ready)
+            status = CREATED if ready else ACCEPTED
         if asked.key is not None and not idempotency.remember(
             connection, asked.owner, asked.key.text, asked.key.body_hash, Replay(job_id, status)
         ):
             raise _Raced
-    return Submitted(job_id, status), ready
+    return Submitted(job_id, status, job=job, made=made), ready
+
+
+def _made(connection: Connection, asked: Submission) -> Made | None:
+    """A plan of the owner that says the same."""
+    if not isinstance(asked.words, PlanWords) or asked.analysis_id is not None:
+        return None
+    key = plan_key(asked.outline_key, asked.words, asked.place.model)
+    return made_before(connection, asked.owner, key)
 
 
 def _create(connection: Connection, ledger: Ledger, asked: Submission, ready: list[str]) -> str:
@@ -178,7 +197,11 @@ def _row(
     parent_id: str | None = None,
     phase: str = "outline",
 ) -> NewJob:
-    content = content_key(asked.outline_key, words) if isinstance(words, AnalysisWords) else None
+    content = None
+    if isinstance(words, AnalysisWords):
+        content = content_key(asked.outline_key, words)
+    elif isinstance(words, PlanWords) and asked.analysis_id is None:
+        content = plan_key(asked.outline_key, words, asked.place.model)
     return NewJob(
         kind=asked.kind,
         owner=asked.owner,

@@ -11,6 +11,7 @@ from ledger.results import measured_before
 from service.analyses.layers import add_layers, finished
 from service.analyses.schemas import AnalysisEnvelope, AnalysisRequest, Summary
 from service.context import Caller, Reader, TheLedger, Writer
+from service.jobs.answering import find, glimpse_or_find, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import (
     IdempotencyKey,
@@ -21,12 +22,11 @@ from service.jobs.submission import (
     place_for,
     resolver_of,
 )
-from service.jobs.views import document_text, respond, view
 from service.jobs.waiting import preferred_wait, wait_for_end
 from service.problems import RESPONSES
 from service.resolving import Resolver
 from worker.passes import content_key
-from worker.submitting import ACCEPTED, CREATED, FOUND, Key, Submitted
+from worker.submitting import FOUND, Key, Submitted
 
 PATH = "/v1/analyses"
 router = APIRouter(prefix=PATH, tags=["analyses"], responses=RESPONSES)
@@ -55,9 +55,10 @@ async def create(
     done = await run_in_threadpool(_submit, ledger, resolver_of(request), caller, body, key)
     await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
     headers = headers_of(done, PATH)
-    return await run_in_threadpool(
-        _answer, ledger, caller, done.job_id, request, done.status, headers
+    body_now = await run_in_threadpool(
+        find, request, ledger, caller.reads, "analysis", done.job_id, _documents
     )
+    return send_submitted(request, body_now, done.status, headers)
 
 
 def _submit(
@@ -66,9 +67,10 @@ def _submit(
     words = body.words()
     words.options()
     place = place_for(resolver, caller, body.model, body.revision)
+    outline_key = place.key()
     if key is None:
         with ledger.database.read() as connection:
-            same = measured_before(connection, caller.owner, content_key(place.key(), words))
+            same = measured_before(connection, caller.owner, content_key(outline_key, words))
         if same is not None:
             return Submitted(same, FOUND)
     return accept(
@@ -76,6 +78,7 @@ def _submit(
         kind="analysis",
         caller=caller,
         place=place,
+        outline_key=outline_key,
         words=words,
         labels=body.metadata,
         key=key,
@@ -83,9 +86,10 @@ def _submit(
 
 
 @router.get("/{job_id}", response_model=AnalysisEnvelope, operation_id="get_analysis")
-def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
+async def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """An analysis job, with what it says of the layers once it is there."""
-    return _answer(ledger, caller, job_id, request, 200, {})
+    body = await glimpse_or_find(request, ledger, caller.reads, "analysis", job_id, _documents)
+    return send(request, body)
 
 
 @router.get("/{job_id}/document", response_model=Analysis, operation_id="get_analysis_document")
@@ -94,21 +98,8 @@ def document(job_id: JobId, ledger: TheLedger, caller: Reader) -> Response:
     return Response(finished(ledger, caller, job_id), media_type="application/json")
 
 
-def _answer(
-    ledger: Ledger,
-    caller: Caller,
-    job_id: str,
-    request: Request,
-    status: int,
-    headers: dict[str, str],
-) -> Response:
-    with ledger.database.read() as connection:
-        found = view(connection, caller.reads, "analysis", job_id)
-        text = document_text(ledger, connection, found)
-    summary = None if text is None else _summary(text)
-    if status in (ACCEPTED, CREATED):
-        status = ACCEPTED if summary is None else CREATED
-    return respond(request, found, status=status, documents={"summary": summary}, headers=headers)
+def _documents(text: str | None) -> dict[str, str | None]:
+    return {"summary": None if text is None else _summary(text)}
 
 
 def _summary(text: str) -> str:

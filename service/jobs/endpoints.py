@@ -11,9 +11,10 @@ from ledger.cursors import decode, encode
 from ledger.events import list_events
 from ledger.jobs import Filter, get
 from service.context import Reader, TheLedger, Writer
+from service.jobs.answering import body_of, send
 from service.jobs.schemas import Envelope, Events, Page, Status
 from service.jobs.streams import STREAM, stream
-from service.jobs.views import envelopes, respond, stamp, view
+from service.jobs.views import envelopes, stamp, view
 from service.problems import Problem
 from worker.submitting import resume
 
@@ -108,7 +109,7 @@ def add_shared(router: APIRouter, kind: str) -> None:
                 "job_ended",
                 f"{job_id} has {found.job['state']} already; there is nothing to cancel",
             )
-        return respond(request, found, status=202)
+        return send(request, body_of(found), 202)
 
     @router.post(
         "/{job_id}/retry",
@@ -121,13 +122,14 @@ def add_shared(router: APIRouter, kind: str) -> None:
         resume(ledger, caller.changes, kind, job_id, limited=caller.limited)
         with ledger.database.read() as connection:
             found = view(connection, caller.changes, kind, job_id)
-        return respond(request, found, status=202)
+        return send(request, body_of(found), 202)
 
     @router.delete("/{job_id}", status_code=204, operation_id=f"delete_{kind}")
-    def delete(job_id: JobId, ledger: TheLedger, caller: Writer) -> None:
+    def delete(job_id: JobId, request: Request, ledger: TheLedger, caller: Writer) -> None:
         """Delete an ended job; spectra are kept."""
         with ledger.database.write() as connection:
             jobs.remove(connection, caller.changes, kind, job_id)
+        request.app.state.ended_jobs.forget(job_id)
 
 
 def _seconds(time: datetime | None) -> float | None:

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import Request, Response
 from sqlalchemy import Connection
 
 from ledger.access import Ledger
 from ledger.clock import now
 from ledger.jobs import Count, Job, counted, get
 from ledger.reach import Reach
-from ledger.results import get_result, result_artifact
+from ledger.results import result_artifact
 from ledger.states import ENDED
 from service.problems import TITLES
 
@@ -60,11 +59,17 @@ def view(connection: Connection, reach: Reach, kind: str, job_id: str) -> View:
 def envelopes(connection: Connection, found: Sequence[Job]) -> list[dict[str, Any]]:
     """The envelopes of jobs."""
     counts = counted(connection, [job["analysis_id"] or job["id"] for job in found])
-    time = connection.scalar(now().select()) or 0.0
+    running = any(job["state"] == "running" for job in found)
+    time = (connection.scalar(now().select()) if running else 0.0) or 0.0
     nothing = Count(0)  # the analysis was deleted
     return [
         _envelope(job, counts.get(job["analysis_id"] or job["id"], nothing), time) for job in found
     ]
+
+
+def view_of(job: Job, count: Count, artifact: str) -> View:
+    """A job that has ended, from what is known of it."""
+    return View(job, _envelope(job, count, 0.0), artifact)
 
 
 def _envelope(job: Job, count: Count, time: float) -> dict[str, Any]:
@@ -133,26 +138,6 @@ def stamp(seconds: float | None) -> str | None:
 
 def document_text(ledger: Ledger, connection: Connection, found: View) -> str | None:
     """The JSON of the job's result; None until it is there."""
-    if found.job["state"] != "succeeded":
+    if found.job["state"] != "succeeded" or found.artifact is None:
         return None
-    return get_result(connection, ledger.artifacts, found.job["id"])
-
-
-def respond(
-    request: Request,
-    found: View,
-    *,
-    status: int = 200,
-    documents: dict[str, str | None] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """An envelope with untouched documents in it, its ETag, and when to look again."""
-    sent = {"ETag": found.etag, "Cache-Control": "no-cache", **(headers or {})}
-    if found.retry_after is not None:
-        sent["Retry-After"] = str(found.retry_after)
-    if status == 200 and request.headers.get("if-none-match") == found.etag:
-        return Response(status_code=304, headers=sent)
-    text = json.dumps(found.envelope, ensure_ascii=False)[:-1]
-    for name, document in (documents or {}).items():
-        text += f', "{name}": {document or "null"}'
-    return Response(text + "}", status, sent, "application/json")
+    return ledger.artifacts.get(connection, found.artifact).decode()

@@ -11,9 +11,9 @@ from ledger.access import Ledger
 from ledger.states import LIVE
 from ledger.tables import jobs
 from service.context import Caller, Reader, TheLedger
+from service.jobs.answering import find, send
 from service.jobs.schemas import Envelope
 from service.jobs.submission import Prefer, accept, place_for, resolver_of
-from service.jobs.views import document_text, respond, view
 from service.jobs.waiting import preferred_wait, wait_for_end
 from service.problems import RESPONSES, Problem
 from service.resolving import Resolver
@@ -62,13 +62,14 @@ def _submit(
 ) -> str:
     """The owner's job for this very model, a new one where there is none that could answer."""
     place = place_for(resolver, caller, model, revision)
+    outline_key = place.key()
     with ledger.database.read() as connection:
         same = connection.scalar(
             select(jobs.c.id)
             .where(
                 jobs.c.owner == caller.owner,
                 jobs.c.kind == "outline",
-                jobs.c.outline_key == place.key(),
+                jobs.c.outline_key == outline_key,
                 jobs.c.model == place.model,
                 jobs.c.state.in_((*LIVE, "succeeded")),
             )
@@ -79,17 +80,20 @@ def _submit(
         return str(same)
     words = ModelWords(model=model, revision=revision)
     done = accept(
-        ledger, kind="outline", caller=caller, place=place, words=words, labels={}, key=None
+        ledger,
+        kind="outline",
+        caller=caller,
+        place=place,
+        outline_key=outline_key,
+        words=words,
+        labels={},
+        key=None,
     )
     return done.job_id
 
 
 def _answer(ledger: Ledger, caller: Caller, job_id: str, request: Request) -> Response:
-    with ledger.database.read() as connection:
-        found = view(connection, caller.reads, "outline", job_id)
-        outline = document_text(ledger, connection, found)
-    if found.job["state"] == "failed":
-        error = found.job["error"]
-        raise Problem(error["code"], error["detail"])
-    status = 200 if outline is not None else 202
-    return respond(request, found, status=status, documents={"outline": outline})
+    body = find(request, ledger, caller.reads, "outline", job_id, lambda text: {"outline": text})
+    if body.error is not None:
+        raise Problem(body.error["code"], body.error["detail"])
+    return send(request, body, 200 if body.complete else 202)

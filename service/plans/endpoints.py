@@ -1,7 +1,5 @@
 """POST and GET /v1/plans."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
@@ -9,6 +7,7 @@ from allocator.methods import method_named
 from ledger.access import Ledger
 from ledger.jobs import get
 from service.context import Caller, Reader, TheLedger, Writer
+from service.jobs.answering import Body, body_of_done, glimpse_or_find, look, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import (
     IdempotencyKey,
@@ -19,17 +18,17 @@ from service.jobs.submission import (
     place_for,
     resolver_of,
 )
-from service.jobs.views import document_text, respond, view
 from service.jobs.waiting import preferred_wait, wait_for_end
 from service.plans.export import add_export
+from service.plans.feasible import Feasible
 from service.plans.schemas import PlanEnvelope, PlanRequest
 from service.problems import RESPONSES, Problem
 from service.resolving import Resolver
 from worker.passes import measured_for
 from worker.requests import AnalysisWords, PlanWords
 from worker.sources import Place
-from worker.steps import analysis_words, check_if_known
-from worker.submitting import ACCEPTED, CREATED, Key, Submitted
+from worker.steps import analysis_words
+from worker.submitting import Key, Submitted
 
 PATH = "/v1/plans"
 router = APIRouter(prefix=PATH, tags=["plans"], responses=RESPONSES)
@@ -55,16 +54,39 @@ async def create(
     201 with the plan where all spectra are stored, else 202 and where to look for it.
     """
     key = key_of(idempotency_key, PATH, body.model_dump(mode="json"))
-    done = await run_in_threadpool(_submit, ledger, resolver_of(request), caller, body, key)
-    await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
-    headers = headers_of(done, PATH)
-    return await run_in_threadpool(
-        _answer, ledger, caller, done.job_id, request, done.status, headers
+    feasible = request.app.state.feasible
+    done, now = await run_in_threadpool(
+        _submit_and_look, request, ledger, resolver_of(request), feasible, caller, body, key
     )
+    if now is None:
+        await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
+        now = await run_in_threadpool(
+            look, request, ledger, caller.reads, "plan", done.job_id, _documents
+        )
+    return send_submitted(request, now, done.status, headers_of(done, PATH))
+
+
+def _submit_and_look(
+    request: Request,
+    ledger: Ledger,
+    resolver: Resolver,
+    feasible: Feasible,
+    caller: Caller,
+    body: PlanRequest,
+    key: Key | None,
+) -> tuple[Submitted, Body | None]:
+    """The job, with its body where it was done at once."""
+    done = _submit(ledger, resolver, feasible, caller, body, key)
+    return done, body_of_done(request, ledger, done, _documents)
 
 
 def _submit(
-    ledger: Ledger, resolver: Resolver, caller: Caller, body: PlanRequest, key: Key | None
+    ledger: Ledger,
+    resolver: Resolver,
+    feasible: Feasible,
+    caller: Caller,
+    body: PlanRequest,
+    key: Key | None,
 ) -> Submitted:
     """What cannot be is refused before anything is asked or written."""
     words, place = body.words(), None
@@ -80,12 +102,14 @@ def _submit(
     words.analysis().questions()
     if place is None:
         place = place_for(resolver, caller, str(body.model), body.revision)
-    check_if_known(ledger, place.key(), words)
+    outline_key = place.key()
+    feasible.check(ledger, outline_key, words)
     return accept(
         ledger,
         kind="plan",
         caller=caller,
         place=place,
+        outline_key=outline_key,
         words=words,
         labels=body.metadata,
         key=key,
@@ -104,25 +128,14 @@ def _check_evidence(words: PlanWords, measured: AnalysisWords, analysis_id: str)
 
 
 @router.get("/{job_id}", response_model=PlanEnvelope, operation_id="get_plan")
-def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
+async def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """A plan job, with the untouched plan under `plan` once it is there."""
-    return _answer(ledger, caller, job_id, request, 200, {})
+    body = await glimpse_or_find(request, ledger, caller.reads, "plan", job_id, _documents)
+    return send(request, body)
 
 
-def _answer(
-    ledger: Ledger,
-    caller: Caller,
-    job_id: str,
-    request: Request,
-    status: int,
-    headers: dict[str, Any],
-) -> Response:
-    with ledger.database.read() as connection:
-        found = view(connection, caller.reads, "plan", job_id)
-        plan = document_text(ledger, connection, found)
-    if status in (ACCEPTED, CREATED):
-        status = ACCEPTED if plan is None else CREATED
-    return respond(request, found, status=status, documents={"plan": plan}, headers=headers)
+def _documents(plan: str | None) -> dict[str, str | None]:
+    return {"plan": plan}
 
 
 add_export(router)

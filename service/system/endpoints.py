@@ -71,7 +71,7 @@ class Meaning(BaseModel):
 
 
 @router.get("/healthz", operation_id="healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """The process is alive; nothing else is looked at."""
     return Health()
 
@@ -87,7 +87,7 @@ async def readyz(request: Request, ledger: TheLedger, response: Response) -> Rea
 
 
 @router.get("/version", operation_id="version")
-def version() -> Version:
+async def version() -> Version:
     """Versions of what runs here."""
     return Version(
         tailora=tailora_version(),
@@ -122,7 +122,7 @@ def methods(caller: Reader) -> Methods:
 
 
 @router.get("/problems/{code}", operation_id="get_problem", responses=RESPONSES)
-def problem(code: str) -> Meaning:
+async def problem(code: str) -> Meaning:
     """What an error code stands for."""
     if code not in TITLES:
         raise Problem("not_found", f"{code[:60]} is no code of this service")

@@ -68,9 +68,11 @@ class Service:
         self.database.close()
         self._stack.close()
 
-    def program(self, *words: str, ready: str, faults: tuple[str, ...] = ()) -> Program:
-        """A process of the service that runs."""
-        own = {**self._environment, **(fault_environment(*faults) if faults else {})}
+    def program(
+        self, *words: str, ready: str, faults: tuple[str, ...] = (), **more: str
+    ) -> Program:
+        """A process of the service that runs; `more` are variables."""
+        own = {**self._environment, **(fault_environment(*faults) if faults else {}), **more}
         name = f"{words[0]}-{len(self.programs)}"
         found = Program(*words, ready=ready, folder=self.folder, name=name, environment=own)
         self.programs.append(found)
@@ -78,13 +80,23 @@ class Service:
         found.wait_ready()
         return found
 
-    def api(self, *faults: str) -> Program:
-        """An API process on the service's port."""
-        return self.program("api", ready="listening", faults=faults)
+    def api(self, *faults: str, processes: int = 1) -> Program:
+        """The API on the service's port."""
+        own = {"TAILORA_API_PROCESSES": str(processes)}
+        found = self.program("api", ready="listening", faults=faults, **own)
+        self.wait_for(self._answers)
+        return found
 
-    def worker(self, *faults: str) -> Program:
-        """A worker of two processes."""
-        return self.program("worker", ready="worker_ready", faults=faults)
+    def _answers(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/healthz", trust_env=False).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def worker(self, *faults: str, slots: int = 2) -> Program:
+        """A worker of so many processes."""
+        devices = {"TAILORA_ANALYZE_DEVICES": ",".join(["cpu"] * slots)}
+        return self.program("worker", ready="worker_ready", faults=faults, **devices)
 
     def dispatcher(self) -> Program:
         """The dispatcher, whose log begins with its first message."""

@@ -76,7 +76,8 @@ def test_what_the_design_says_is_the_default():
 def test_every_setting_has_its_variable(monkeypatch, tmp_path):
     given = {
         "DATA": str(tmp_path), "DATABASE_URL": "sqlite:////tmp/a.db", "BROKER_URL": "rediss://h/1",
-        "MODELS": str(tmp_path), "HOST": "::1", "PORT": "0", "KEY_PEPPER": "sixteen letters.",
+        "MODELS": str(tmp_path), "HOST": "::1", "PORT": "0",
+        "API_PROCESSES": "2", "KEY_PEPPER": "sixteen letters.",
         "BODY_BYTES": "1024", "ANALYZE_DEVICES": "cuda:0,cuda:11,cpu",
         "TRAIN_DEVICES": "cuda:1,cpu",
         "THREADS": "3", "MEMORY": "16000000", "LEASE": "6", "HEARTBEAT": "2.5", "REAPER": "0.5",
