@@ -1,14 +1,75 @@
-"""A job that is done as soon as it is asked for, since what it comes to is kept already."""
+"""A job that is done as soon as it is asked for, since what it comes to is kept already.
+
+Hundreds a second may be: statements are built once.
+"""
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import (
+    Connection,
+    Double,
+    String,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
 from ledger.artifacts import sharing_lock
 from ledger.clock import now
-from ledger.counters import Tally
+from ledger.counters import ended_at_once
 from ledger.jobs import Job, NewJob, values_of
-from ledger.tables import events, jobs, results
+from ledger.tables import counters, events, jobs, results
+
+_analysis = jobs.alias()
+_MADE = (
+    select(results.c.artifact, results.c.digest, jobs.c.analysis_id)
+    .join(jobs, jobs.c.id == results.c.job_id)
+    .where(
+        jobs.c.owner == bindparam("its_owner"),
+        jobs.c.content_key == bindparam("content"),
+        jobs.c.kind == "plan",
+        jobs.c.state == "succeeded",
+        jobs.c.analysis_id.is_(None)
+        | exists(select(1).where(_analysis.c.id == jobs.c.analysis_id)),
+    )
+    .order_by(jobs.c.id.desc())
+    .limit(1)
+)
+_JOB = (
+    insert(jobs)
+    .values(created_at=now(), started_at=now(), finished_at=now(), state="succeeded", last_event=2)
+    .returning(jobs)
+)
+_EVENTS = insert(events).from_select(
+    ["job_id", "seq", "time", "level", "type", "message"],
+    union_all(
+        *(
+            select(
+                bindparam("job", type_=String),
+                literal_column(str(seq)),
+                now(),
+                literal_column("'info'"),
+                literal_column(f"'{kind}'"),
+                bindparam(kind, type_=String),
+            )
+            for seq, kind in ((1, "queued"), (2, "succeeded"))
+        )
+    ),
+)
+_RESULT = insert(results)
+_COUNTED = insert(counters).from_select(
+    ["name", "labels", "value"],
+    union_all(
+        *(
+            select(literal(name, String), literal(labels, String), literal(value, Double))
+            for (name, labels), value in ended_at_once("plan").values.items()
+        )
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,47 +87,20 @@ def made_before(connection: Connection, owner: str, content_key: str) -> Made | 
     Its analysis is still there, where it was made from one.
     """
     sharing_lock(connection)
-    analysis = jobs.alias()
-    there = exists(select(1).where(analysis.c.id == jobs.c.analysis_id))
-    row = connection.execute(
-        select(results.c.artifact, results.c.digest, jobs.c.analysis_id)
-        .join(jobs, jobs.c.id == results.c.job_id)
-        .where(
-            jobs.c.owner == owner,
-            jobs.c.content_key == content_key,
-            jobs.c.kind == "plan",
-            jobs.c.state == "succeeded",
-            jobs.c.analysis_id.is_(None) | there,
-        )
-        .order_by(jobs.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else Made(row.artifact, row.digest, row.analysis_id)
+    found = connection.execute(_MADE, {"its_owner": owner, "content": content_key}).one_or_none()
+    return None if found is None else Made(found.artifact, found.digest, found.analysis_id)
 
 
 def create_done(connection: Connection, new: NewJob, made: Made) -> Job:
-    """Write a job that has succeeded, with its events and result; its row."""
+    """Write a plan job that has succeeded, with its events and result; its row."""
     values = values_of(new)
-    job_id = values["id"]
-    done = {"state": "succeeded", "phase": None, "last_event": 2, "analysis_id": made.analysis_id}
-    statement = insert(jobs).values(**{**values, **done}, started_at=now(), finished_at=now())
-    job = connection.execute(statement.returning(jobs)).mappings().one()
-    told = (
-        ("queued", f"{new.kind} of {new.model} was accepted"),
-        ("succeeded", f"the {new.kind} was there already"),
-    )
+    own = {name: value for name, value in values.items() if name not in ("state", "created_at")}
+    own |= {"phase": None, "analysis_id": made.analysis_id}
+    job = connection.execute(_JOB, own).mappings().one()
+    told = {"queued": f"plan of {new.model} was accepted", "succeeded": "its like was there"}
+    connection.execute(_EVENTS, {"job": job["id"], **told})
     connection.execute(
-        insert(events).values(time=now(), level="info"),
-        [
-            {"job_id": job_id, "seq": seq, "type": kind, "message": message}
-            for seq, (kind, message) in enumerate(told, start=1)
-        ],
+        _RESULT, {"job_id": job["id"], "artifact": made.artifact, "digest": made.digest}
     )
-    connection.execute(
-        insert(results).values(job_id=job_id, artifact=made.artifact, digest=made.digest)
-    )
-    tally = Tally()
-    tally.add("jobs_ended", kind=new.kind, state="succeeded")
-    tally.observe("job_seconds", 0.0, kind=new.kind)
-    tally.write(connection)
+    connection.execute(_COUNTED)
     return job

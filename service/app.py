@@ -1,5 +1,6 @@
 """The ASGI app."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from analyzer.version import tailora_version
 from ledger.access import Ledger
 from service import problems
 from service.analyses.endpoints import router as analyses
+from service.glimpses import Glimpses
 from service.guard import Guard
 from service.jobs.answering import EndedJobs
 from service.jobs.watching import Watches
@@ -38,6 +40,7 @@ MOST_HANGING = 4
 @asynccontextmanager
 async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
+    gc.freeze()  # what was imported is never garbage, and takes long to look through
     yield
 
 
@@ -65,6 +68,7 @@ def create_app(ledger: Ledger) -> FastAPI:
     problems.install(app)
     for router in (plans, analyses, models, system, metrics):
         app.include_router(router)
+    app.add_middleware(Glimpses, ledger=ledger, ended=app.state.ended_jobs)
     app.add_middleware(
         Guard,
         body_bytes=ledger.settings.body_bytes,

@@ -62,10 +62,22 @@ class Caller:
         return Reach(None if "admin" in self.holder.scopes else self.owner, self.gated)
 
 
+ON_THIS_MACHINE = Caller(Holder(LOCAL, frozenset(SCOPES)), limited=False)
+
+
 def key_text(request: Request) -> str:
     """The API key that a request brings; empty where it brings none."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def remembered_caller(request: Request, ledger: Ledger) -> Caller | None:
+    """Who asks, where that is known without asking the ledger."""
+    if ledger.settings.on_loopback and not request.headers.get("authorization"):
+        return ON_THIS_MACHINE
+    keys: KeyRing = request.app.state.keys
+    holder = keys.remembered(key_text(request))
+    return None if holder is None else Caller(holder, shared=ledger.settings.shared)
 
 
 async def caller_of(request: Request, ledger: Ledger) -> Caller:
@@ -73,12 +85,12 @@ async def caller_of(request: Request, ledger: Ledger) -> Caller:
 
     The answer to an unknown, a wrong and a revoked key is the same. Raises Problem.
     """
-    if ledger.settings.on_loopback and not request.headers.get("authorization"):
-        return Caller(Holder(LOCAL, frozenset(SCOPES)), limited=False)
+    caller = remembered_caller(request, ledger)
+    if caller is not None:
+        return caller
     holder = None
     if text := key_text(request):
-        keys: KeyRing = request.app.state.keys
-        holder = keys.remembered(text) or await run_in_threadpool(keys.holder, text)
+        holder = await run_in_threadpool(request.app.state.keys.holder, text)
     if holder is None:
         request.app.state.refusals.count(request.client.host if request.client else "")
         raise Problem(

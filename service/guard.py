@@ -1,6 +1,7 @@
 """What stands before the framework: request ids, and bodies that are bounded and strict JSON."""
 
 import json
+import logging
 import re
 import secrets
 import time
@@ -73,7 +74,9 @@ class Guard:
         seconds = time.monotonic() - started
         route = getattr(scope.get("route"), "path", "none")
         self._count(scope["method"], route, status, seconds)
-        log.info(
+        polled = scope["method"] == "GET" and status < 400
+        log.log(
+            logging.DEBUG if polled else logging.INFO,
             "request",
             method=scope["method"],
             path=scope["path"],
