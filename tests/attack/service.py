@@ -84,10 +84,11 @@ class Service:
         """The API on the service's port."""
         own = {"TAILORA_API_PROCESSES": str(processes)}
         found = self.program("api", ready="listening", faults=faults, **own)
-        self.wait_for(self._answers)
+        self.wait_for(self.answers)
         return found
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether the API is there."""
         try:
             return httpx2.get(f"{self.url}/healthz", trust_env=False).status_code == 200
         except httpx2.TransportError:

@@ -65,7 +65,7 @@ def test_18_many_jobs_are_polled(serve, scale, found):
     """Rows as the service writes them; each is asked for once, a hundred at a time."""
     service = serve()
     service.api()
-    ids = _many_jobs(service, scale.polled)
+    ids = many_jobs(service, scale.polled)
 
     async def ask(http, number):
         return await http.get(f"/v1/plans/{ids[number]}")
@@ -149,7 +149,7 @@ def _counts(answers, rows: int) -> dict[str, object]:
     return {"statuses": statuses(answers), "rows": rows, "p99": p99(answers)}
 
 
-def _many_jobs(service, count: int) -> list[str]:
+def many_jobs(service, count: int) -> list[str]:
     """Failed plans of `ann`."""
     place = {"model": "org/model", "repository": "org/model", "commit": "0" * 40, "path": None}
     error = {"code": "corrupt_file", "detail": "one file is damaged", "retryable": True}

@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 VARIABLE = "TEST_FAULTS"
 SIGN = "fault fired: "
 SOLVES = "solves: "
+TOUCHED = "touched: "
+CONNECTED = "connected: "
 
 Change = Callable[[ModuleType], None]
 
@@ -70,6 +72,44 @@ def slow(seconds: str) -> None:
         time.sleep(float(seconds))
 
     _before_solving(strike)
+
+
+def clock(seconds: str) -> None:
+    """A wall clock that is off by so much."""
+    real, off = time.time, float(seconds)
+    time.time = lambda: real() + off
+    fire(f"the clock is off by {seconds} s")
+
+
+def visibility(seconds: str) -> None:
+    """Redis delivers a message again that was not acknowledged for so long."""
+
+    def change(module: ModuleType) -> None:
+        transport = module._transport
+
+        @wraps(transport)
+        def short(settings: Any) -> dict[str, Any]:
+            fire(f"messages are seen again after {seconds} s")
+            own = {"visibility_timeout": float(seconds), "unacked_restore_interval": 1}
+            return {**transport(settings), **own}
+
+        module._transport = short
+
+    after_import("worker.app", change)
+
+
+def watch(word: str) -> None:
+    """No fault: one line for each file that is opened with that word in its path, and for each
+    address that is connected to.
+    """
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and word in str(arguments[0]):
+            os.write(2, f"{TOUCHED}{arguments[0]!r}\n".encode())
+        elif event == "socket.connect":
+            os.write(2, f"{CONNECTED}{arguments[1]!r}\n".encode())
+
+    sys.addaudithook(note)
 
 
 def witness() -> None:
