@@ -4,7 +4,7 @@
 # And besides
 #   make serve [MODELS=folder]              the service on this machine; local models below MODELS
 #   make env                                .env and fresh secrets/, for docker compose
-#   make faults                             workers, Redis and PostgreSQL that die, as CI kills them
+#   make faults                             workers and servers that die, floods, wrong requests
 #   make soak                               the same at full scale, for hours
 
 BUDGET ?= 30
@@ -31,7 +31,7 @@ serve: $(VENV)/.server
 	@$(BIN)/tailora serve $(if $(MODELS),--models $(MODELS)) $(OPTIONS)
 
 faults: $(VENV)/.dev
-	$(BIN)/python -m pytest -m faults tests/faults
+	$(BIN)/python -m pytest -m faults tests/faults tests/attack
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.soak

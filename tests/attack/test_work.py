@@ -43,6 +43,14 @@ def starts(service) -> int:
     )
 
 
+def is_dead(pid: int) -> bool:
+    """Gone, or waiting to be reaped."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def serving(serve, work, *faults, **more):
     service = serve(MODELS=str(work), **more)
     service.api()
@@ -79,7 +87,7 @@ def test_20_a_running_job_is_cancelled_for_good(serve, work, found, what, pause,
         if what == "Python":
             service.wait_for(lambda: state(http, job) == "cancelled", 30)
         else:
-            service.wait_for(lambda: not any(psutil.pid_exists(pid) for pid in solving), 30)
+            service.wait_for(lambda: all(map(is_dead, solving)), 30)
         seconds = time.monotonic() - began
         service.wait_for(lambda: state(http, job) == "cancelled", 30)
         kept = len(service.rows.spectra())

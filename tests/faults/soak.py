@@ -1,4 +1,5 @@
-"""`python -m tests.faults.soak`: every row at full scale; what passes goes into docs/soak.md.
+"""`python -m tests.faults.soak`: every row at full scale; what passes goes into docs/soak.md and
+docs/attack.md.
 
 With arguments for pytest, such as `-k soak-postgres-1`, only a part is run, and only its lines of
 the table are written anew; `-m faults` runs and writes those of the small scale.
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.attack import findings
+from tests.attack.conftest import FINDINGS
 from tests.faults.conftest import TALLIES
 from tests.faults.scale import CI, SOAK
 from tests.faults.tally import COLUMNS, Tally
@@ -42,10 +45,11 @@ class Keeper:
     """Writes what a test counted, or why it failed, at once, since the next one may take long."""
 
     def __init__(self) -> None:
-        self._seen = 0
+        self._seen = self._found = 0
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self._tallies = config.stash.setdefault(TALLIES, [])
+        self._findings = config.stash.setdefault(FINDINGS, [])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -55,6 +59,10 @@ class Keeper:
             self._seen = len(self._tallies)
             if report.passed and new:
                 write(new)
+            found = self._findings[self._found :]
+            self._found = len(self._findings)
+            if report.passed and found:
+                findings.write(found)
 
 
 def write(tallies: Iterable[Tally]) -> None:
@@ -79,7 +87,9 @@ def _number(row: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run, and write what passes."""
-    words = ["-m", "soak", "-q", "--durations=0", str(Path(__file__).parent), *arguments]
+    folder = Path(__file__).parent
+    places = [str(folder), str(folder.parent / "attack")]
+    words = ["-m", "soak", "-q", "--durations=0", *places, *arguments]
     return int(pytest.main(words, plugins=[Keeper()]))
 
 
