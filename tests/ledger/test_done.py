@@ -33,18 +33,10 @@ def plan(database, artifacts) -> tuple[str, str]:
 
 def new(**given) -> NewJob:
     words = {
-        "request": {"words": {"rank": 8}},
-        "labels": {"team": "a"},
-        "content_key": KEY,
-        **given,
-    }
+        "request": {"words": {"rank": 8}}, "labels": {"team": "a"}, "content_key": KEY, **given,
+    }  # fmt: skip
     return NewJob(
-        "plan",
-        "ann",
-        model="org/model",
-        revision="r" * 40,
-        outline_key="0" * 64,
-        **{**own, **given},
+        "plan", "ann", model="org/model", revision="r" * 40, outline_key="0" * 64, **words
     )
 
 
