@@ -1,5 +1,5 @@
-"""Write the JSON Schemas of the documents to docs/schema, and the service's OpenAPI document beside
-them (`make schema`); tests compare them.
+"""Write the JSON Schemas of the documents to docs/schema, and the OpenAPI document of the
+service to docs/openapi.json (`make schema`); tests compare them.
 """
 
 import json
@@ -19,7 +19,7 @@ from ledger.settings import load_settings
 from service.app import create_app
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
-OPENAPI = FOLDER / "openapi.json"
+OPENAPI = FOLDER.parent / "openapi.json"
 DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.outline.1.json": Outline,
     "tailora.analysis.1.json": Analysis,
