@@ -14,7 +14,7 @@ from service import problems
 from service.analyses.endpoints import router as analyses
 from service.glimpses import Glimpses
 from service.guard import Guard
-from service.jobs.answering import EndedJobs
+from service.jobs.remembered import EndedJobs
 from service.jobs.watching import Watches
 from service.keyring import KeyRing
 from service.models.endpoints import router as models

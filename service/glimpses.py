@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.access import Ledger
 from service.context import remembered_caller
-from service.jobs.answering import EndedJobs, send
+from service.jobs.answering import send
+from service.jobs.remembered import EndedJobs
 
 KINDS = {"plans": "plan", "analyses": "analysis"}
 _JOB = re.compile(r"/v1/(plans|analyses)/([a-z]{3}_[0-9a-f]{1,60})", re.ASCII)

@@ -12,7 +12,7 @@ from ledger.access import Ledger
 from ledger.done import Made, create_done, made_before
 from ledger.errors import Conflict
 from ledger.idempotency import Replay
-from ledger.jobs import Job, NewJob, create, get, get_locked, reopen
+from ledger.jobs import Job, NewJob, create, get_locked
 from ledger.reach import Reach
 from ledger.results import measured_before
 from ledger.states import LIVE
@@ -81,11 +81,11 @@ def submit(ledger: Ledger, asked: Submission) -> Submitted:
         done, ready = _submit(ledger, asked)
     except _Raced:
         done, ready = _submit(ledger, asked)
-    _assemble_now(ledger, ready)
+    assemble_now(ledger, ready)
     return done
 
 
-def _assemble_now(ledger: Ledger, ready: list[str]) -> None:
+def assemble_now(ledger: Ledger, ready: list[str]) -> None:
     """The job is accepted, so nothing that happens now is the caller's: the reaper tries again."""
     try:
         assemble_all(ledger, ready)
@@ -216,39 +216,3 @@ def _row(
         phase=phase,
         restricted=asked.place.restricted,
     )
-
-
-def resume(
-    ledger: Ledger, changes: Reach, kind: str, job_id: str, *, limited: bool = False
-) -> None:
-    """Queue a failed or cancelled job again, with the analysis that it waits for.
-
-    Raises NotFound, Conflict or QuotaExceeded.
-    """
-    ready: list[str] = []
-    with ledger.database.write() as connection:
-        job = get(connection, changes, kind, job_id)
-        if limited:
-            quotas.take(connection, ledger.settings, job["owner"])
-        if job["analysis_id"] is None:
-            reopen(connection, job_id, "outline")
-            if begin(connection, ledger, job_id):
-                ready.append(job_id)
-        else:
-            _resume_plan(connection, ledger, changes, job, ready)
-    _assemble_now(ledger, ready)
-
-
-def _resume_plan(
-    connection: Connection, ledger: Ledger, changes: Reach, job: Job, ready: list[str]
-) -> None:
-    analysis = get_locked(connection, changes, "analysis", job["analysis_id"])
-    if analysis["state"] == "succeeded":
-        reopen(connection, job["id"], "assembling")
-        ready.append(job["id"])
-        return
-    reopen(connection, job["id"], "waiting")
-    if analysis["state"] in ("failed", "cancelled"):
-        reopen(connection, analysis["id"], "outline")
-        if begin(connection, ledger, analysis["id"]):
-            ready.append(analysis["id"])

@@ -1,13 +1,8 @@
-"""The answer to who asks for a job: made once where the job has ended."""
+"""The answer to who asks for a job."""
 
 import json
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from threading import Lock
 from types import MappingProxyType
-from typing import Any
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -15,88 +10,11 @@ from fastapi.concurrency import run_in_threadpool
 from ledger.access import Ledger
 from ledger.jobs import Count, counted, head
 from ledger.reach import Reach
+from service.jobs.remembered import Body, EndedJobs
 from service.jobs.views import View, document_text, view, view_of
 from worker.submitting import ACCEPTED, CREATED, Submitted
 
-MOST_BYTES = 16_000_000
-MOST_SEEN = 10_000
-MOST_ALIKE = 500
-SECONDS = 0.5
 NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A job's envelope with its document, as they are sent."""
-
-    etag: str
-    content: bytes
-    complete: bool
-    """Whether the document is there."""
-
-    error: dict[str, Any] | None
-    retry_after: int | None
-
-
-class EndedJobs:
-    """Bodies of jobs that have ended, by id and last event; the ones asked for last, to a bound.
-
-    One that has succeeded can only be deleted: it is looked at twice a second at most.
-    """
-
-    def __init__(self) -> None:
-        """Keep nothing yet."""
-        self._lock = Lock()
-        self._bodies: OrderedDict[tuple[str, int], Body] = OrderedDict()
-        self._bytes = 0
-        self._seen: dict[tuple[Reach, str, str], tuple[float, Body]] = {}
-        self._alike: dict[tuple[str, str | None], tuple[str, Count]] = {}
-
-    def alike(self, artifact: str, analysis_id: str | None) -> tuple[str, Count] | None:
-        """The document, and how much was measured for it, of jobs that came to the same."""
-        return self._alike.get((artifact, analysis_id))
-
-    def remember_alike(
-        self, artifact: str, analysis_id: str | None, known: tuple[str, Count]
-    ) -> None:
-        """Keep that for the next one."""
-        if len(self._alike) >= MOST_ALIKE:
-            self._alike.clear()
-        self._alike[artifact, analysis_id] = known
-
-    def glimpse(self, reach: Reach, kind: str, job_id: str) -> Body | None:
-        """The body of a job that had succeeded and was there a moment ago."""
-        until, body = self._seen.get((reach, kind, job_id), (0.0, None))
-        return body if time.monotonic() < until else None
-
-    def was_there(self, reach: Reach, kind: str, job_id: str, body: Body) -> None:
-        """Remember for a moment that a job is there."""
-        if len(self._seen) >= MOST_SEEN:
-            self._seen.clear()
-        self._seen[reach, kind, job_id] = time.monotonic() + SECONDS, body
-
-    def forget(self, job_id: str) -> None:
-        """A job was deleted by this process."""
-        for key in [key for key in list(self._seen) if key[2] == job_id]:
-            self._seen.pop(key, None)
-
-    def get(self, job_id: str, last_event: int) -> Body | None:
-        """The body, where it was kept."""
-        with self._lock:
-            found = self._bodies.get((job_id, last_event))
-            if found is not None:
-                self._bodies.move_to_end((job_id, last_event))
-            return found
-
-    def put(self, job_id: str, last_event: int, body: Body) -> None:
-        """Keep a body."""
-        with self._lock:
-            if (job_id, last_event) not in self._bodies:
-                self._bodies[job_id, last_event] = body
-                self._bytes += len(body.content)
-            while self._bytes > MOST_BYTES:
-                _, gone = self._bodies.popitem(last=False)
-                self._bytes -= len(gone.content)
 
 
 Documents = Callable[[str | None], dict[str, str | None]]
@@ -122,8 +40,8 @@ def find(
     with ledger.database.glance() as connection:
         known = head(connection, reach, kind, job_id)
     body = ended.get(job_id, known.last_event) if known is not None and known.ended else None
-    if body is not None and body.complete:
-        ended.was_there(reach, kind, job_id, body)
+    if known is not None and body is not None and body.complete:
+        ended.was_there(reach, kind, job_id, known.last_event)
     return body or look(request, ledger, reach, kind, job_id, documents)
 
 

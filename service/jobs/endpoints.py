@@ -16,7 +16,7 @@ from service.jobs.schemas import Envelope, Events, Page, Status
 from service.jobs.streams import STREAM, stream
 from service.jobs.views import envelopes, stamp, view
 from service.problems import Problem
-from worker.submitting import resume
+from worker.resuming import resume
 
 JobId = Annotated[
     str,

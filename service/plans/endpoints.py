@@ -7,8 +7,9 @@ from allocator.methods import method_named
 from ledger.access import Ledger
 from ledger.jobs import get
 from service.context import Caller, Reader, TheLedger, Writer
-from service.jobs.answering import Body, body_of_done, glimpse_or_find, look, send, send_submitted
+from service.jobs.answering import body_of_done, glimpse_or_find, look, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
+from service.jobs.remembered import Body
 from service.jobs.submission import (
     IdempotencyKey,
     Prefer,

@@ -1,0 +1,89 @@
+"""Answers that are made once: bodies of jobs that have ended."""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from ledger.jobs import Count
+from ledger.reach import Reach
+
+MOST_BYTES = 16_000_000
+MOST_SEEN = 10_000
+MOST_ALIKE = 100
+SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A job's envelope with its document, as they are sent."""
+
+    etag: str
+    content: bytes
+    complete: bool
+    """Whether the document is there."""
+
+    error: dict[str, Any] | None
+    retry_after: int | None
+
+
+class EndedJobs:
+    """Bodies of jobs that have ended, by id and last event; the ones asked for last, to a bound.
+
+    One that has succeeded can only be deleted: it is looked at twice a second at most.
+    """
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        self._lock = Lock()
+        self._bodies: OrderedDict[tuple[str, int], Body] = OrderedDict()
+        self._bytes = 0
+        self._seen: dict[tuple[Reach, str, str], tuple[float, int]] = {}
+        self._alike: dict[tuple[str, str | None], tuple[str, Count]] = {}
+
+    def alike(self, artifact: str, analysis_id: str | None) -> tuple[str, Count] | None:
+        """The document, and how much was measured for it, of jobs that came to the same."""
+        return self._alike.get((artifact, analysis_id))
+
+    def remember_alike(
+        self, artifact: str, analysis_id: str | None, known: tuple[str, Count]
+    ) -> None:
+        """Keep that for the next one."""
+        if len(self._alike) >= MOST_ALIKE:
+            self._alike.clear()
+        self._alike[artifact, analysis_id] = known
+
+    def glimpse(self, reach: Reach, kind: str, job_id: str) -> Body | None:
+        """The body of a job that had succeeded and was there a moment ago."""
+        until, last_event = self._seen.get((reach, kind, job_id), (0.0, 0))
+        return self.get(job_id, last_event) if time.monotonic() < until else None
+
+    def was_there(self, reach: Reach, kind: str, job_id: str, last_event: int) -> None:
+        """Remember for a moment that a job is there."""
+        if len(self._seen) >= MOST_SEEN:
+            self._seen.clear()
+        self._seen[reach, kind, job_id] = time.monotonic() + SECONDS, last_event
+
+    def forget(self, job_id: str) -> None:
+        """A job was deleted by this process."""
+        for key in [key for key in list(self._seen) if key[2] == job_id]:
+            self._seen.pop(key, None)
+
+    def get(self, job_id: str, last_event: int) -> Body | None:
+        """The body, where it was kept."""
+        with self._lock:
+            found = self._bodies.get((job_id, last_event))
+            if found is not None:
+                self._bodies.move_to_end((job_id, last_event))
+            return found
+
+    def put(self, job_id: str, last_event: int, body: Body) -> None:
+        """Keep a body."""
+        with self._lock:
+            if (job_id, last_event) not in self._bodies:
+                self._bodies[job_id, last_event] = body
+                self._bytes += len(body.content)
+            while self._bytes > MOST_BYTES:
+                _, gone = self._bodies.popitem(last=False)
+                self._bytes -= len(gone.content)
