@@ -20,7 +20,8 @@ def idle(minilm, tmp_path_factory):
     """An API without a worker: what it is asked for stays queued."""
     folder = tmp_path_factory.mktemp("idle")
     run("db", "upgrade", TAILORA_DATA=folder / "data")
-    with serving(folder, command="api", ready="listening", TAILORA_MODELS=minilm) as found:
+    own = {"TAILORA_MODELS": minilm, "TAILORA_LOG_LEVEL": "debug"}  # which shows polls
+    with serving(folder, command="api", ready="listening", **own) as found:
         yield found
 
 
