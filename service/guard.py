@@ -75,15 +75,16 @@ class Guard:
         route = getattr(scope.get("route"), "path", "none")
         self._count(scope["method"], route, status, seconds)
         polled = scope["method"] == "GET" and status < 400
-        log.log(
-            logging.DEBUG if polled else logging.INFO,
-            "request",
-            method=scope["method"],
-            path=scope["path"],
-            status=status,
-            **_job_in(place),
-            ms=round(1000 * seconds, 1),
-        )
+        if not polled or logging.getLogger().isEnabledFor(logging.DEBUG):
+            log.log(
+                logging.DEBUG if polled else logging.INFO,
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                **_job_in(place),
+                ms=round(1000 * seconds, 1),
+            )
 
     def _check_head(self, scope: Scope, headers: Headers) -> None:
         if _NUL in scope["path"] or b"%00" in scope["query_string"]:

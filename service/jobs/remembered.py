@@ -12,7 +12,7 @@ from ledger.reach import Reach
 MOST_BYTES = 16_000_000
 MOST_SEEN = 10_000
 MOST_ALIKE = 100
-SECONDS = 0.5
+SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Body:
 class EndedJobs:
     """Bodies of jobs that have ended, by id and last event; the ones asked for last, to a bound.
 
-    One that has succeeded can only be deleted: it is looked at twice a second at most.
+    One that has succeeded can only be deleted: it is looked at once a second at most.
     """
 
     def __init__(self) -> None:
