@@ -37,6 +37,8 @@ def find(
 ) -> Body:
     """The job as it is now. Raises NotFound."""
     ended: EndedJobs = request.app.state.ended_jobs
+    if not ended.knows(job_id):
+        return look(request, ledger, reach, kind, job_id, documents)
     with ledger.database.glance() as connection:
         known = head(connection, reach, kind, job_id)
     body = ended.get(job_id, known.last_event) if known is not None and known.ended else None
@@ -48,7 +50,7 @@ def find(
 def look(
     request: Request, ledger: Ledger, reach: Reach, kind: str, job_id: str, documents: Documents
 ) -> Body:
-    """The same of a job whose body nobody can have asked for before."""
+    """The same, asked of the ledger whatever is remembered."""
     ended: EndedJobs = request.app.state.ended_jobs
     with ledger.database.read() as connection:
         found = view(connection, reach, kind, job_id)

@@ -29,7 +29,7 @@ class Body:
 
 
 class EndedJobs:
-    """Bodies of jobs that have ended, by id and last event; the ones asked for last, to a bound.
+    """Bodies of jobs that have ended, with their last event; the ones asked for last, to a bound.
 
     One that has succeeded can only be deleted: it is looked at once a second at most.
     """
@@ -37,7 +37,7 @@ class EndedJobs:
     def __init__(self) -> None:
         """Keep nothing yet."""
         self._lock = Lock()
-        self._bodies: OrderedDict[tuple[str, int], Body] = OrderedDict()
+        self._bodies: OrderedDict[str, tuple[int, Body]] = OrderedDict()
         self._bytes = 0
         self._seen: dict[tuple[Reach, str, str], tuple[float, int]] = {}
         self._alike: dict[tuple[str, str | None], tuple[str, Count]] = {}
@@ -70,20 +70,25 @@ class EndedJobs:
         for key in [key for key in list(self._seen) if key[2] == job_id]:
             self._seen.pop(key, None)
 
+    def knows(self, job_id: str) -> bool:
+        """Whether a body of that job is kept, which may be of before a retry."""
+        return job_id in self._bodies
+
     def get(self, job_id: str, last_event: int) -> Body | None:
         """The body, where it was kept."""
         with self._lock:
-            found = self._bodies.get((job_id, last_event))
-            if found is not None:
-                self._bodies.move_to_end((job_id, last_event))
-            return found
+            found = self._bodies.get(job_id)
+            if found is None or found[0] != last_event:
+                return None
+            self._bodies.move_to_end(job_id)
+            return found[1]
 
     def put(self, job_id: str, last_event: int, body: Body) -> None:
-        """Keep a body."""
+        """Keep a body, in the place of an earlier one."""
         with self._lock:
-            if (job_id, last_event) not in self._bodies:
-                self._bodies[job_id, last_event] = body
-                self._bytes += len(body.content)
+            _, before = self._bodies.pop(job_id, (0, None))
+            self._bodies[job_id] = last_event, body
+            self._bytes += len(body.content) - (len(before.content) if before else 0)
             while self._bytes > MOST_BYTES:
-                _, gone = self._bodies.popitem(last=False)
+                _, (_, gone) = self._bodies.popitem(last=False)
                 self._bytes -= len(gone.content)

@@ -75,7 +75,7 @@ def test_20_a_queued_job_is_cancelled(serve, work, found):
 @pytest.mark.parametrize(
     ("what", "pause", "most"), [("Python", "0.2", 1.0), ("native code", "120", 3.0)]
 )
-def test_20_a_running_job_is_cancelled_for_good(serve, work, found, what, pause, most):
+def test_20_a_running_job_is_cancelled_for_good(serve, scale, work, found, what, pause, most):
     """Between two matrices it is asked and the job ends; a process that cannot be asked dies."""
     service = serving(serve, work, UNIT_COST="1e12", LEAST_UNIT_COST="1e12")
     worker = service.worker(f"tests.servers.faults:slow:{pause}")
@@ -98,7 +98,7 @@ def test_20_a_running_job_is_cancelled_for_good(serve, work, found, what, pause,
         time.sleep(3 * HEARTBEAT)
         after = state(http, job), len(service.rows.spectra()) - kept
     found(f"20 cancelled in {what}", after=seconds, results_after=after[1], then=after[0])
-    assert seconds <= HEARTBEAT + most
+    assert seconds <= HEARTBEAT + most or not scale.timed
     assert after == ("cancelled", 0)
 
 
