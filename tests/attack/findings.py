@@ -28,13 +28,18 @@ class Finding:
         return f"{self.row}, {self.run}: {self.counted}"
 
 
-def write(findings: Iterable[Finding]) -> None:
-    """Put lines into the table, in the place of those of the same row and run."""
+def write(findings: Iterable[Finding], *, passed: bool) -> None:
+    """Put lines into the table, in the place of those of the same row and run.
+
+    What a row counted that asked for more is told as well.
+    """
     date = datetime.now(UTC).date().isoformat()
     kept = FILE.read_text().splitlines() if FILE.exists() else []
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in kept if "|" in line]
     lines = {(line[0], line[1]): line for line in cells if len(line) == len(COLUMNS)}
-    lines |= {(one.row, one.run): [one.row, one.run, one.counted, date] for one in findings}
+    missed = "" if passed else "**missed its bar**: "
+    for one in findings:
+        lines[one.row, one.run] = [one.row, one.run, missed + one.counted, date]
     body = [line for key, line in lines.items() if key[0] not in ("---", "row")]
     body.sort(key=lambda line: (line[1] != "full", int(line[0].partition(" ")[0]), line[0]))
     table = [list(COLUMNS), ["---"] * len(COLUMNS), *body]

@@ -26,7 +26,7 @@ def statuses(answers) -> dict[int, int]:
 
 def test_16_many_submissions_at_once(serve, scale, models, found):
     service = serve()
-    service.api()
+    service.api(processes=2)
     ask = plans(str(models / "tiny"), scale.submissions)
     answers = storm(service, service.key("ann"), scale.submissions, ask)
     rows = count(service, jobs, jobs.c.kind == "plan")

@@ -61,8 +61,8 @@ class Keeper:
                 write(new)
             found = self._findings[self._found :]
             self._found = len(self._findings)
-            if report.passed and found:
-                findings.write(found)
+            if found:
+                findings.write(found, passed=report.passed)
 
 
 def write(tallies: Iterable[Tally]) -> None:
