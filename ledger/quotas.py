@@ -6,7 +6,7 @@ from ledger.clock import now
 from ledger.errors import QuotaExceeded
 from ledger.insert import insert_new
 from ledger.settings import Settings
-from ledger.states import ENDED, OPEN
+from ledger.states import OPEN, UNENDED
 from ledger.tables import allowances, jobs, links, units
 
 LATER = 10.0
@@ -56,7 +56,7 @@ def _take_turn(connection: Connection, owner: str, rate: float, burst: int) -> N
 
 def _open_jobs(connection: Connection, owner: str) -> int:
     """An analysis that was made for a plan is part of it."""
-    mine = (jobs.c.owner == owner) & jobs.c.state.not_in(ENDED) & jobs.c.parent_id.is_(None)
+    mine = (jobs.c.owner == owner) & jobs.c.state.in_(UNENDED) & jobs.c.parent_id.is_(None)
     return connection.scalar(select(func.count()).select_from(jobs).where(mine)) or 0
 
 
@@ -64,6 +64,6 @@ def _open_units(connection: Connection, owner: str) -> int:
     waiting = (
         select(func.count(units.c.id.distinct()))
         .select_from(jobs.join(links, links.c.job_id == jobs.c.id).join(units))
-        .where(jobs.c.owner == owner, jobs.c.state.not_in(ENDED), units.c.state.in_(OPEN))
+        .where(jobs.c.owner == owner, jobs.c.state.in_(UNENDED), units.c.state.in_(OPEN))
     )
     return connection.scalar(waiting) or 0

@@ -18,7 +18,9 @@ def upgrade() -> None:
         "jobs",
         sa.Column("restricted", sa.Boolean(), nullable=False, server_default=sa.false()),
     )
-    op.create_index(op.f("ix_jobs_owner_state"), "jobs", ["owner", "state"])
+    op.drop_index(op.f("ix_jobs_state"), "jobs")
+    op.create_index(op.f("ix_jobs_state_kind_id"), "jobs", ["state", "kind", "id"])
+    op.create_index(op.f("ix_jobs_owner_state_kind_id"), "jobs", ["owner", "state", "kind", "id"])
     op.create_index(op.f("ix_jobs_kind_id"), "jobs", ["kind", "id"])
     op.create_index(op.f("ix_jobs_finished_at"), "jobs", ["finished_at"])
     op.create_table(
@@ -41,7 +43,8 @@ def downgrade() -> None:
     """Undo."""
     op.drop_table("counters")
     op.drop_table("allowances")
-    for name in ("finished_at", "kind_id", "owner_state"):
+    for name in ("finished_at", "kind_id", "owner_state_kind_id", "state_kind_id"):
         op.drop_index(op.f(f"ix_jobs_{name}"), "jobs")
+    op.create_index(op.f("ix_jobs_state"), "jobs", ["state"])
     op.drop_column("jobs", "restricted")
     op.drop_column("api_keys", "scopes")
