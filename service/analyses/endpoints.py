@@ -11,7 +11,7 @@ from ledger.results import measured_before
 from service.analyses.layers import add_layers, finished
 from service.analyses.schemas import AnalysisEnvelope, AnalysisRequest, Summary
 from service.context import Caller, Reader, TheLedger, Writer
-from service.jobs.answering import find, glimpse_or_find, send, send_submitted
+from service.jobs.answering import find, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import (
     IdempotencyKey,
@@ -86,10 +86,9 @@ def _submit(
 
 
 @router.get("/{job_id}", response_model=AnalysisEnvelope, operation_id="get_analysis")
-async def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
+def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """An analysis job, with what it says of the layers once it is there."""
-    body = await glimpse_or_find(request, ledger, caller.reads, "analysis", job_id, _documents)
-    return send(request, body)
+    return send(request, find(request, ledger, caller.reads, "analysis", job_id, _documents))
 
 
 @router.get("/{job_id}/document", response_model=Analysis, operation_id="get_analysis_document")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fastapi import Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from ledger.access import Ledger
 from ledger.jobs import Count, counted, head
@@ -16,20 +15,8 @@ from worker.submitting import ACCEPTED, CREATED, Submitted
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
-
 Documents = Callable[[str | None], dict[str, str | None]]
 """From the job's document to the JSON that stands in the envelope, by name."""
-
-
-async def glimpse_or_find(
-    request: Request, ledger: Ledger, reach: Reach, kind: str, job_id: str, documents: Documents
-) -> Body:
-    """The same, without a thread where it was there a moment ago."""
-    ended: EndedJobs = request.app.state.ended_jobs
-    body = ended.glimpse(reach, kind, job_id)
-    if body is None:
-        body = await run_in_threadpool(find, request, ledger, reach, kind, job_id, documents)
-    return body
 
 
 def find(

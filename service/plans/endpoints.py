@@ -7,7 +7,7 @@ from allocator.methods import method_named
 from ledger.access import Ledger
 from ledger.jobs import get
 from service.context import Caller, Reader, TheLedger, Writer
-from service.jobs.answering import body_of_done, glimpse_or_find, look, send, send_submitted
+from service.jobs.answering import body_of_done, find, look, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.remembered import Body
 from service.jobs.submission import (
@@ -24,7 +24,6 @@ from service.plans.export import add_export
 from service.plans.feasible import Feasible
 from service.plans.schemas import PlanEnvelope, PlanRequest
 from service.problems import RESPONSES, Problem
-from service.resolving import Resolver
 from worker.passes import measured_for
 from worker.requests import AnalysisWords, PlanWords
 from worker.sources import Place
@@ -55,10 +54,7 @@ async def create(
     201 with the plan where all spectra are stored, else 202 and where to look for it.
     """
     key = key_of(idempotency_key, PATH, body.model_dump(mode="json"))
-    feasible = request.app.state.feasible
-    done, now = await run_in_threadpool(
-        _submit_and_look, request, ledger, resolver_of(request), feasible, caller, body, key
-    )
+    done, now = await run_in_threadpool(_submit_and_look, request, ledger, caller, body, key)
     if now is None:
         await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
         now = await run_in_threadpool(
@@ -68,26 +64,15 @@ async def create(
 
 
 def _submit_and_look(
-    request: Request,
-    ledger: Ledger,
-    resolver: Resolver,
-    feasible: Feasible,
-    caller: Caller,
-    body: PlanRequest,
-    key: Key | None,
+    request: Request, ledger: Ledger, caller: Caller, body: PlanRequest, key: Key | None
 ) -> tuple[Submitted, Body | None]:
     """The job, with its body where it was done at once."""
-    done = _submit(ledger, resolver, feasible, caller, body, key)
+    done = _submit(request, ledger, caller, body, key)
     return done, body_of_done(request, ledger, done, _documents)
 
 
 def _submit(
-    ledger: Ledger,
-    resolver: Resolver,
-    feasible: Feasible,
-    caller: Caller,
-    body: PlanRequest,
-    key: Key | None,
+    request: Request, ledger: Ledger, caller: Caller, body: PlanRequest, key: Key | None
 ) -> Submitted:
     """What cannot be is refused before anything is asked or written."""
     words, place = body.words(), None
@@ -102,8 +87,9 @@ def _submit(
     words.analysis().options()
     words.analysis().questions()
     if place is None:
-        place = place_for(resolver, caller, str(body.model), body.revision)
+        place = place_for(resolver_of(request), caller, str(body.model), body.revision)
     outline_key = place.key()
+    feasible: Feasible = request.app.state.feasible
     feasible.check(ledger, outline_key, words)
     return accept(
         ledger,
@@ -129,10 +115,9 @@ def _check_evidence(words: PlanWords, measured: AnalysisWords, analysis_id: str)
 
 
 @router.get("/{job_id}", response_model=PlanEnvelope, operation_id="get_plan")
-async def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
+def read(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """A plan job, with the untouched plan under `plan` once it is there."""
-    body = await glimpse_or_find(request, ledger, caller.reads, "plan", job_id, _documents)
-    return send(request, body)
+    return send(request, find(request, ledger, caller.reads, "plan", job_id, _documents))
 
 
 def _documents(plan: str | None) -> dict[str, str | None]:

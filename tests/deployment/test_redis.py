@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -87,8 +88,8 @@ def test_its_user_may_do_no_harm(redis):
 
 
 def test_the_password_is_no_argument(redis):
-    with open(f"/proc/{redis.process.pid}/cmdline", "rb") as file:  # noqa: PTH123
-        assert redis.password.encode() not in file.read()
+    words = Path(f"/proc/{redis.process.pid}/cmdline").read_bytes()
+    assert redis.password.encode() not in words
     assert redis.password not in str(COMPOSE.services["redis"])
 
 
