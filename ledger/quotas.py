@@ -21,21 +21,13 @@ def take(connection: Connection, settings: Settings, owner: str) -> None:
     if not (settings.submit_rate or settings.open_jobs or settings.open_units):
         return
     _take_turn(connection, owner, settings.submit_rate, settings.submit_burst)
-    if settings.open_jobs:
-        count = _open_jobs(connection, owner)
-        if count >= settings.open_jobs:
+    for most, count, what in (
+        (settings.open_jobs, _open_jobs, "jobs of yours have not ended"),
+        (settings.open_units, _open_units, "units of work are what your jobs wait for"),
+    ):
+        if most and (there := count(connection, owner)) >= most:
             raise QuotaExceeded(
-                f"{count} jobs of yours have not ended, and {settings.open_jobs} may be open; "
-                "wait for some, or cancel them",
-                LATER,
-            )
-    if settings.open_units:
-        count = _open_units(connection, owner)
-        if count >= settings.open_units:
-            raise QuotaExceeded(
-                f"your jobs wait for {count} units of work, and {settings.open_units} may be open; "
-                "wait for some, or cancel them",
-                LATER,
+                f"{there} {what}, and {most} may be open; wait for some, or cancel them", LATER
             )
 
 

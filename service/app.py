@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter
@@ -44,9 +45,17 @@ async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
+class Api(FastAPI):
+    """FastAPI with a document of our own."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return describe(self)
+
+
 def create_app(ledger: Ledger) -> FastAPI:
     """The API over a ledger. It publishes nothing and parses no weights."""
-    app = FastAPI(
+    app = Api(
         title=TITLE,
         summary=SUMMARY,
         version=tailora_version(),
@@ -55,7 +64,6 @@ def create_app(ledger: Ledger) -> FastAPI:
         responses=COMMON_RESPONSES,
         lifespan=_few_threads,
     )
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.state.ledger = ledger
     app.state.resolver = Resolver(ledger)
     app.state.feasible = Feasible()

@@ -1,8 +1,6 @@
 """From a model's name to what it is at this moment: a commit, or files of an allowed folder."""
 
-import time
 from pathlib import Path
-from threading import Lock
 
 from analyzer.errors import ModelNotFound
 from analyzer.hub.pin import Pin, pin
@@ -10,6 +8,7 @@ from analyzer.source import is_hub_id
 from analyzer.text import shown
 from ledger.access import Ledger
 from ledger.roots import allowed
+from service.moments import Moments
 from worker.sources import Place
 
 CACHE_SECONDS = 60.0
@@ -22,8 +21,7 @@ class Resolver:
     def __init__(self, ledger: Ledger) -> None:
         """Ask nobody yet."""
         self._ledger = ledger
-        self._lock = Lock()
-        self._known: dict[tuple[str, str], tuple[float, Pin]] = {}
+        self._known: Moments[tuple[str, str], Pin] = Moments(CACHE_SECONDS, MOST_CACHED)
 
     def place(self, model: str, revision: str | None) -> Place:
         """Where a model lies now. Raises AnalyzerError or PathNotAllowed."""
@@ -43,14 +41,8 @@ class Resolver:
         return Place(named, name, found.commit, restricted=found.restricted)
 
     def _pin(self, name: str, revision: str) -> Pin:
-        key = name, revision
-        with self._lock:
-            made, found = self._known.get(key, (0.0, None))
-        if found is not None and time.monotonic() - made < CACHE_SECONDS:
-            return found
-        found = pin(name, revision, self._ledger.settings.hub_deadline)
-        with self._lock:
-            if len(self._known) >= MOST_CACHED:
-                self._known.clear()
-            self._known[key] = time.monotonic(), found
+        found = self._known.get((name, revision))
+        if found is None:
+            found = pin(name, revision, self._ledger.settings.hub_deadline)
+            self._known.put((name, revision), found)
         return found

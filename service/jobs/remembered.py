@@ -1,6 +1,5 @@
 """Answers that are made once: bodies of jobs that have ended."""
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
@@ -8,6 +7,7 @@ from typing import Any
 
 from ledger.jobs import Count
 from ledger.reach import Reach
+from service.moments import Moments
 
 MOST_BYTES = 16_000_000
 MOST_SEEN = 10_000
@@ -39,7 +39,7 @@ class EndedJobs:
         self._lock = Lock()
         self._bodies: OrderedDict[str, tuple[int, Body]] = OrderedDict()
         self._bytes = 0
-        self._seen: dict[tuple[Reach, str, str], tuple[float, int]] = {}
+        self._seen: Moments[tuple[Reach, str, str], int] = Moments(SECONDS, MOST_SEEN)
         self._alike: dict[tuple[str, str | None], tuple[str, Count]] = {}
 
     def alike(self, artifact: str, analysis_id: str | None) -> tuple[str, Count] | None:
@@ -56,19 +56,16 @@ class EndedJobs:
 
     def glimpse(self, reach: Reach, kind: str, job_id: str) -> Body | None:
         """The body of a job that had succeeded and was there a moment ago."""
-        until, last_event = self._seen.get((reach, kind, job_id), (0.0, 0))
-        return self.get(job_id, last_event) if time.monotonic() < until else None
+        last_event = self._seen.get((reach, kind, job_id))
+        return None if last_event is None else self.get(job_id, last_event)
 
     def was_there(self, reach: Reach, kind: str, job_id: str, last_event: int) -> None:
         """Remember for a moment that a job is there."""
-        if len(self._seen) >= MOST_SEEN:
-            self._seen.clear()
-        self._seen[reach, kind, job_id] = time.monotonic() + SECONDS, last_event
+        self._seen.put((reach, kind, job_id), last_event)
 
     def forget(self, job_id: str) -> None:
         """A job was deleted by this process."""
-        for key in [key for key in list(self._seen) if key[2] == job_id]:
-            self._seen.pop(key, None)
+        self._seen.forget(*(key for key in self._seen.known() if key[2] == job_id))
 
     def knows(self, job_id: str) -> bool:
         """Whether a body of that job is kept, which may be of before a retry."""

@@ -2,6 +2,7 @@
 
 from starlette.testclient import TestClient
 
+from service import moments
 from service.app import create_app
 from service.jobs import remembered
 from service.jobs.remembered import Body, EndedJobs
@@ -30,7 +31,7 @@ def test_what_is_deleted_is_gone_here_at_once_and_elsewhere_in_a_moment(api, mon
         assert http.get(job, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
     api.http.delete(job)
     assert api.http.get(job).status_code == 404
-    monkeypatch.setattr(remembered.time, "monotonic", lambda: 1e12)
+    monkeypatch.setattr(moments.time, "monotonic", lambda: 1e12)
     assert other.get(job).status_code == 404
 
 
