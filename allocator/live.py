@@ -77,7 +77,7 @@ class _LiveModel:
         self.shapes = {
             name: shape
             for name, module in model.named_modules()
-            if (shape := _linear_shape(module)) is not None
+            if (shape := linear_shape(module)) is not None
         }
         weighted = {
             name.rpartition(".")[0]
@@ -149,7 +149,7 @@ def _joined(before: PlanModule | None, found: PlanModule, name: str) -> PlanModu
     return before.model_copy(update={"shape": (rows, before.shape[1])})
 
 
-def _linear_shape(module: Any) -> tuple[int, int] | None:
+def linear_shape(module: Any) -> tuple[int, int] | None:
     """Out × in of anything that behaves like a linear layer (quantised ones and Conv1D too)."""
     rows, columns = getattr(module, "out_features", None), getattr(module, "in_features", None)
     if isinstance(rows, int) and isinstance(columns, int):

@@ -6,8 +6,8 @@
     plan = tailora.plan(analysis, budget=160)
     print(plan.counts)
 
-Every name is imported on first use; none but `analyze` (where a matrix has to be solved) needs
-torch.
+Every name is imported on first use; none but `analyze` (where a matrix has to be solved) and
+the mixtures needs torch.
 """
 
 from importlib import import_module
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
     from analyzer.series import Series, series_of
     from analyzer.spectrum import Spectrum
     from analyzer.tails import Fit, fit
+    from trainer.tuner import MixtureConfig
+    from trainer.tuner.facts import load_adapter
 
 _HOMES = {
     "AllocatorError": "allocator.errors",
     "Analysis": "analyzer.report",
     "AnalyzerError": "analyzer.errors",
     "Fit": "analyzer.tails",
+    "MixtureConfig": "trainer.tuner",
     "Outline": "analyzer.outline",
     "Plan": "allocator.plan",
     "Series": "analyzer.series",
@@ -54,6 +57,7 @@ _HOMES = {
     "export_plan": "allocator.exports",
     "fit": "analyzer.tails",
     "import_plan": "allocator.imports",
+    "load_adapter": "trainer.tuner.facts",
     "lora_config": "allocator.forms.live",
     "match_plan": "allocator.live",
     "outline": "analyzer.api",
@@ -67,6 +71,7 @@ __all__ = [
     "Analysis",
     "AnalyzerError",
     "Fit",
+    "MixtureConfig",
     "Outline",
     "Plan",
     "Series",
@@ -81,6 +86,7 @@ __all__ = [
     "export_plan",
     "fit",
     "import_plan",
+    "load_adapter",
     "lora_config",
     "match_plan",
     "outline",

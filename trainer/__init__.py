@@ -1,0 +1,9 @@
+"""Mixtures of LoRA experts beside frozen linear layers, and a PEFT tuner that a plan drives.
+
+mixture, shape: the layer, in plain PyTorch
+gates, balance, masks, initial: who is active, what evens it out, what is dropped, where A begins
+routed, grouped: the two ways to compute it
+step, statistics: what a loop tells the layers, and what they count
+tuner: the PEFT method
+errors: the exception tree
+"""

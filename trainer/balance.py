@@ -1,0 +1,69 @@
+"""Balance losses: what keeps a router from sending everything to few experts.
+
+Each is a function of one micro-batch on one process, on tokens that are not padding, and of the
+form Σ_e slope_e · mean_t(score_te) with slopes that carry no gradient. So its gradient is known
+once the picks are counted, and the layer adds it in its own backward pass: it needs no list of
+losses, and activation checkpointing cannot lose it.
+
+    sound     E · Σ_e f_e · mean p_e, f_e the share of all picks (Switch); 1 where balanced
+    adamole   E · Σ_e (n_e / T) · mean (p_e − τ), as AdaMoLE published it; threshold gates only
+    mola      sound, over the tokens of all modules of a layer together, as MoLA's code has it
+    none      no loss
+
+A module with one expert has no loss. `sound` and `adamole` are averaged over modules, `mola` is
+summed over layers.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+BalanceName = Literal["sound", "adamole", "mola", "none"]
+
+
+@dataclass(slots=True)
+class Pool:
+    """What the modules of one layer picked since the forward pass began."""
+
+    picks: Tensor | None = None
+    tokens: Tensor | float = 0.0
+
+    def add(self, picks: Tensor, tokens: Tensor | float) -> None:
+        """Count the picks (E) of one module for so many tokens."""
+        self.picks = picks if self.picks is None else self.picks + picks
+        self.tokens = self.tokens + tokens
+
+    def clear(self) -> None:
+        """A new forward pass begins."""
+        self.picks, self.tokens = None, 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The balance loss of one module."""
+
+    name: BalanceName
+    weight: float
+    """Coefficient of this module's loss in the total."""
+
+    pool: Pool | None = field(default=None, compare=False)
+    """Shared by the modules of a layer; `mola` only."""
+
+    @property
+    def shifted(self) -> bool:
+        """Whether it acts on the distance from the threshold."""
+        return self.name == "adamole"
+
+    def slopes(self, picks: Tensor, tokens: Tensor | float) -> Tensor:
+        """slope_e of this module alone (E), from its picks (E) of so many tokens."""
+        experts = picks.shape[0]
+        if self.name == "adamole":
+            return picks * (experts / tokens)
+        return picks * (experts / picks.sum().clamp(min=1.0))
+
+    def gradient(self, slopes: Tensor, tokens: Tensor | float) -> Tensor:
+        """Of one unpadded token's scores (E), without the step's own factor."""
+        if self.pool is not None and self.pool.picks is not None:
+            slopes, tokens = self.slopes(self.pool.picks, self.pool.tokens), self.pool.tokens
+        return slopes * (self.weight / tokens)

@@ -1,0 +1,30 @@
+"""The errors of `trainer`.
+
+    TrainerError
+    ├── InvalidMixture       a shape, gate, mask or loss that cannot be; the message says what can
+    ├── ModelMismatch        a plan or an adapter does not fit the model that it is put on
+    ├── BadAdapter           a saved adapter is damaged, was changed, or is of a newer format
+    └── NotExportable        a mixture cannot be said in the form that was asked for
+
+Every message names the thing, the cause and the next step.
+"""
+
+
+class TrainerError(Exception):
+    """Base class of every error that `trainer` raises on purpose."""
+
+
+class InvalidMixture(TrainerError, ValueError):
+    """A shape, gate, mask or loss that cannot be."""
+
+
+class ModelMismatch(TrainerError, ValueError):
+    """A plan or an adapter does not fit the model that it is put on."""
+
+
+class BadAdapter(TrainerError, ValueError):
+    """A saved adapter is damaged, was changed, or is of a newer format."""
+
+
+class NotExportable(TrainerError, ValueError):
+    """A mixture cannot be said in the form that was asked for."""

@@ -1,0 +1,58 @@
+"""What a mixture did since its statistics were last reset: cheap sums over tokens, always kept."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleStatistics:
+    """One module's routing over the tokens (not padding) that it saw."""
+
+    tokens: int
+    load_share: tuple[float, ...]
+    """Share of all picks that went to each expert; sums to 1 where anything was picked."""
+
+    mean_gate: tuple[float, ...]
+    """Mean factor of each expert's output, 0 where it was not active."""
+
+    entropy: float
+    """Mean entropy of the router's probabilities, in nats; at most ln E."""
+
+    active: float
+    """Mean number of active experts of a token."""
+
+
+class Counter:
+    """Running sums of one module. Not a buffer: it is neither saved nor spread over processes."""
+
+    def __init__(self, experts: int) -> None:
+        """Nothing counted yet."""
+        self._sums = torch.zeros(4, experts)
+        self._tokens = torch.zeros(())
+
+    def add(self, sums: Tensor, tokens: Tensor | float) -> None:
+        """Sums (4 × E) of active experts, gates, probabilities and −p·ln p over so many tokens."""
+        if self._sums.device != sums.device:
+            self._sums, self._tokens = self._sums.to(sums.device), self._tokens.to(sums.device)
+        self._sums += sums
+        self._tokens += tokens
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self._sums.zero_()
+        self._tokens.zero_()
+
+    def read(self) -> ModuleStatistics:
+        """What was counted; waits for the device."""
+        tokens = float(self._tokens)
+        active, gates, _, entropy = (self._sums / max(tokens, 1.0)).tolist()
+        picked = sum(active)
+        return ModuleStatistics(
+            tokens=round(tokens),
+            load_share=tuple(value / picked if picked else 0.0 for value in active),
+            mean_gate=tuple(gates),
+            entropy=sum(entropy),
+            active=picked,
+        )

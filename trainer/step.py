@@ -1,0 +1,57 @@
+"""What a training loop tells all mixtures of an adapter about the step that it is in."""
+
+from collections import defaultdict
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trainer.balance import Pool
+
+Side = Literal["main", "encoder", "decoder", "none"]
+"""Whose tokens a module sees: a model's only stack, those of a pair, or none that a mask tells."""
+
+
+class Step:
+    """Shared by all mixtures of an adapter. A loop needs `begin`, and nothing where it does not
+    accumulate and uses no loss scaling.
+    """
+
+    def __init__(self) -> None:
+        """One micro-batch a step, no scaling, no padding."""
+        self.factor = torch.ones(())
+        self.masked_always = False
+        self.pools: defaultdict[str, Pool] = defaultdict(Pool)
+        self._masks: dict[str, Tensor | None] = {}
+
+    def begin(self, *, micro_batches: int = 1, loss_scale: float = 1.0) -> None:
+        """A step of so many micro-batches begins; `loss_scale` is 1 unless a scaler is at work.
+
+        The balance loss of a step is the mean over its micro-batches (and over processes, where
+        gradients are averaged).
+        """
+        if micro_batches < 1:
+            raise ValueError(f"micro_batches is {micro_batches}; a step has at least one")
+        self.factor.fill_(loss_scale / micro_batches)
+
+    def see(self, masks: dict[str, Tensor | None]) -> None:
+        """A forward pass begins with these padding masks (1 for a token) by side."""
+        self._masks = masks
+        for pool in self.pools.values():
+            pool.clear()
+
+    def tokens(self, side: Side, count: int) -> Tensor | None:
+        """Which of `count` tokens (flattened) are not padding; None for all of them.
+
+        A mask that is longer along its sequence than what is seen, as in generation with a cache,
+        says so of its last positions.
+        """
+        mask = self._masks.get(side)
+        if mask is None or mask.ndim != 2:
+            return None
+        if mask.numel() != count:
+            length, rest = divmod(count, mask.shape[0])
+            if rest or not 0 < length < mask.shape[1]:
+                return None
+            mask = mask[:, -length:]
+        return mask.reshape(-1)
