@@ -206,6 +206,7 @@ def test_under_autocast_it_computes_in_half_precision():
     assert mixture.experts_A.grad.dtype == torch.float32
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize(("gate", "loss"), CASES)
 def test_one_graph_under_torch_compile(gate, loss):
     torch.manual_seed(0)
@@ -229,13 +230,14 @@ def test_statistics_are_what_the_router_did():
     batches = [torch.randn(3, 7, 16), torch.randn(2, 4, 16)]
     for batch in batches:
         mixture(batch, torch.zeros(*batch.shape[:-1], 12))
-    gates, active, probabilities = route_of(mixture, torch.cat([b.flatten(0, 1) for b in batches]))
+    tokens = torch.cat([batch.flatten(0, 1) for batch in batches])
+    gates, active, probabilities = route_of(mixture, tokens)
     found = mixture.counter.read()
     assert found.tokens == 29
     assert found.active == pytest.approx(2)
     assert found.load_share == pytest.approx((active.sum(0) / active.sum()).tolist())
     assert found.mean_gate == pytest.approx(gates.mean(0).tolist())
-    entropy = torch.distributions.Categorical(probabilities).entropy().mean()
+    entropy = torch.distributions.Categorical(probabilities.detach()).entropy().mean()
     assert found.entropy == pytest.approx(float(entropy))
     mixture.counter.reset()
     assert mixture.counter.read().tokens == 0
