@@ -55,15 +55,15 @@ class Balance:
         """Whether it acts on the distance from the threshold."""
         return self.name == "adamole"
 
-    def slopes(self, picks: Tensor, tokens: Tensor | float) -> Tensor:
-        """slope_e of this module alone (E), from its picks (E) of so many tokens."""
-        experts = picks.shape[0]
-        if self.name == "adamole":
-            return picks * (experts / tokens)
-        return picks * (experts / picks.sum().clamp(min=1.0))
+    def gradient(
+        self, picks: Tensor, tokens: Tensor | float, each: int | None, factor: float
+    ) -> Tensor:
+        """Of the scores of one token that counts (E), for the picks (E) of so many tokens.
 
-    def gradient(self, slopes: Tensor, tokens: Tensor | float) -> Tensor:
-        """Of one unpadded token's scores (E), without the step's own factor."""
-        if self.pool is not None and self.pool.picks is not None:
-            slopes, tokens = self.slopes(self.pool.picks, self.pool.tokens), self.pool.tokens
-        return slopes * (self.weight / tokens)
+        `each` is the number of picks of every token, where it is known; `factor` is the step's.
+        """
+        weight = picks.shape[0] * self.weight * factor / tokens
+        if self.name == "adamole":
+            return picks * (weight / tokens)
+        total = picks.sum().clamp_(min=1.0) if each is None else each * tokens
+        return picks * (weight / total)

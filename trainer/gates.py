@@ -36,6 +36,9 @@ class Routing(NamedTuple):
 class Gate(Protocol):
     """A rule for who is active."""
 
+    picks: int | None
+    """Active experts of every token; None where that depends on the token."""
+
     def width(self, experts: int) -> int:
         """Logits that the rule needs for each token."""
         ...
@@ -49,8 +52,9 @@ class Gate(Protocol):
     ) -> Tensor:
         """The gradient of the logits.
 
-        `of_gates` (T × E) comes from the outputs, `of_scores` (T × E) from the balance loss, which
-        acts on the probabilities, or on their distance from the limits where it is `shifted`.
+        `of_gates` (T × E) comes from the outputs, `of_scores` (T × E, or E for all tokens alike)
+        from the balance loss, which acts on the probabilities, or on their distance from the limits
+        where it is `shifted`.
         """
         ...
 
@@ -63,7 +67,7 @@ class TopK:
 
     def __init__(self, k: int) -> None:
         """`1 <= k <= E`; with k = E it is the dense gate."""
-        self.k = k
+        self.picks: int | None = k
 
     def width(self, experts: int) -> int:
         """One logit an expert."""
@@ -72,12 +76,13 @@ class TopK:
     def route(self, logits: Tensor) -> Routing:
         """Decide for every token."""
         probabilities = logits.softmax(dim=-1)
-        if self.k == logits.shape[-1]:
+        if self.picks == logits.shape[-1]:
             return Routing(probabilities, torch.ones_like(probabilities), probabilities)
-        picks = probabilities.topk(self.k, dim=-1, sorted=False).indices
-        active = torch.zeros_like(probabilities).scatter_(-1, picks, 1.0)
-        chosen = probabilities * active
-        return Routing(chosen / chosen.sum(dim=-1, keepdim=True), active, probabilities)
+        assert self.picks is not None
+        largest, picks = logits.topk(self.picks, dim=-1, sorted=False)
+        shares = largest.softmax(dim=-1)
+        gates = torch.zeros_like(probabilities).scatter_(-1, picks, shares)
+        return Routing(gates, gates.sign(), probabilities)
 
     def gradient(
         self, routing: Routing, of_gates: Tensor, of_scores: Tensor | None, *, shifted: bool
@@ -85,20 +90,16 @@ class TopK:
         """The gradient of the logits."""
         found = _through_softmax(routing.gates, of_gates)
         if of_scores is not None:
-            found += _through_softmax(routing.probabilities, of_scores)
+            found += _through_softmax(routing.probabilities, of_scores.expand_as(found))
         return found
 
 
 class Dense(TopK):
     """Every expert, by its probability."""
 
-    def __init__(self) -> None:
-        """Nothing to set."""
-
-    def route(self, logits: Tensor) -> Routing:
-        """Decide for every token."""
-        probabilities = logits.softmax(dim=-1)
-        return Routing(probabilities, torch.ones_like(probabilities), probabilities)
+    def __init__(self, experts: int) -> None:
+        """All of so many experts are active."""
+        super().__init__(experts)
 
 
 class Threshold:
@@ -111,6 +112,7 @@ class Threshold:
     def __init__(self, largest: float) -> None:
         """τ_max, above 0."""
         self.largest = largest
+        self.picks: int | None = None
 
     def width(self, experts: int) -> int:
         """One logit an expert, and the threshold's."""
@@ -148,10 +150,10 @@ def make_gate(name: GateName, experts: int, top_k: int, largest: float | None) -
     if name == "topk":
         return TopK(top_k)
     if name == "dense":
-        return Dense()
+        return Dense(experts)
     return Threshold(1.0 / experts if largest is None else largest)
 
 
 def _through_softmax(values: Tensor, gradient: Tensor) -> Tensor:
-    weighted = values * gradient
-    return weighted.addcmul_(values, weighted.sum(dim=-1, keepdim=True), value=-1.0)
+    found: Tensor = torch.ops.aten._softmax_backward_data(gradient, values, -1, values.dtype)
+    return found

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from trainer.errors import InvalidMixture
 from trainer.gates import GateName, Routing
-from trainer.routed import Rule, of_scores, slopes_of, sums_of
+from trainer.routed import Rule, balanced, of_scores, sums_of
 from trainer.shape import MixtureShape
 
 GroupedName = Literal["dense", "grouped", "auto"]
@@ -51,27 +51,26 @@ def grouped(
     router: Tensor,
     bias: Tensor | None,
     tokens: Tensor | None,
-    factor: Tensor,
     rule: Rule,
 ) -> tuple[Tensor, Tensor]:
     """Arguments and result are those of `routed.routed`; topk gates only."""
-    logits = functional.linear(x, router)
+    k = rule.gate.picks
+    assert _grouped_mm is not None
+    assert k is not None
+    logits = functional.linear(x, router).flatten(0, -2)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    gates, active, sums = _Gates.apply(logits, tokens, factor, rule)
-    experts = router.shape[0]
-    k = rule.gate.k  # type: ignore[attr-defined]
+    gates, active, sums = _Gates.apply(logits, tokens, rule)
     picks = active.topk(k, dim=-1, sorted=False).indices.flatten()
     order = picks.argsort(stable=True)
     rows = order // k
-    ends = torch.bincount(picks, minlength=experts).cumsum(0).to(torch.int32)
-    taken = (x if kept is None else kept)[rows]
+    ends = torch.bincount(picks, minlength=router.shape[0]).cumsum(0).to(torch.int32)
+    taken = (x if kept is None else kept).reshape(-1, x.shape[-1])[rows]
     share = gates[rows, picks[order]].unsqueeze(-1) * rule.scale
-    each = down.unflatten(0, (experts, -1)), up.unflatten(0, (experts, -1))
-    assert _grouped_mm is not None
-    hidden = _grouped_mm(taken, each[0].mT, offs=ends) * share.to(x.dtype)
-    update = _grouped_mm(hidden, each[1], offs=ends)
-    base = x.new_zeros(x.shape[0], up.shape[-1]) if output is None else output
-    return base.index_add(0, rows, update), sums
+    hidden = _grouped_mm(taken, down.mT, offs=ends) * share.to(x.dtype)
+    update = _grouped_mm(hidden, up, offs=ends)
+    shape = (*x.shape[:-1], up.shape[-1])
+    base = x.new_zeros(shape) if output is None else output
+    return base.reshape(-1, shape[-1]).index_add(0, rows, update).view(shape), sums
 
 
 class _Gates(torch.autograd.Function):
@@ -79,22 +78,21 @@ class _Gates(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, tokens: Tensor | None, factor: Tensor, rule: Rule
+        ctx: Any, logits: Tensor, tokens: Tensor | None, rule: Rule
     ) -> tuple[Tensor, Tensor, Tensor]:
         routing = rule.gate.route(logits)
         sums, count = sums_of(routing, tokens)
-        slopes = slopes_of(rule, sums[0], count)
-        ctx.rule, ctx.count = rule, count
-        ctx.save_for_backward(tokens, factor, slopes, *routing)
+        ctx.rule = rule
+        ctx.save_for_backward(tokens, balanced(rule, sums[0], count), *routing)
         ctx.mark_non_differentiable(routing.active, sums)
         return routing.gates, routing.active, sums
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_gates: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        tokens, factor, slopes, *fields = ctx.saved_tensors
-        scores = of_scores(ctx.rule, slopes, ctx.count, tokens, factor)
+        tokens, of_token, *fields = ctx.saved_tensors
+        scores = of_scores(ctx.rule, of_token, tokens)
         found = ctx.rule.gate.gradient(
             Routing(*fields), of_gates, scores, shifted=ctx.rule.balance.shifted
         )
-        return found, None, None, None
+        return found, None, None

@@ -47,7 +47,7 @@ class Mask:
         return functional.dropout(x, self.rate, training=True)
 
     def drop_features(self, weight: Tensor) -> Tensor:
-        """`weight` (rows × features) with the same features dropped from every row."""
+        """`weight` (… × features) with the same features dropped from every row."""
         keep = 1 - self.rate
         drawn = torch.rand(weight.shape[-1], device=weight.device) < keep
         mask = drawn.to(weight.dtype)

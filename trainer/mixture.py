@@ -55,7 +55,7 @@ class Mixture(nn.Module):
         self.balance = balance or Balance("none", 0.0)
         self.mask, self.step, self.side = mask or Mask(), step or Step(), side
         self.grouped = pays(form, gate, shape, in_features)
-        self.counter = Counter(shape.experts)
+        self.counter = Counter(shape.experts, self.gate.picks)
         empty = partial(torch.empty, device=device, dtype=dtype)
         experts, rank = shape.experts, shape.rank
         self.experts_A = nn.Parameter(empty(experts, rank, in_features))
@@ -83,22 +83,19 @@ class Mixture(nn.Module):
         It is computed in the parameters' dtype, or that of autocast, and comes in the output's.
         """
         dtype = self._dtype(x)
-        flat, base = x.reshape(-1, self.in_features).to(dtype), output.reshape(-1, output.shape[-1])
-        down, up = self.experts_A.flatten(0, 1).to(dtype), self.experts_B.flatten(0, 1).to(dtype)
+        x, down, up = x.to(dtype), self.experts_A.to(dtype), self.experts_B.to(dtype)
         kept = None
         if self.training or self.step.masked_always:
             if self.mask.of_weights:
                 down, up = self.mask.drop_features(down), self.mask.drop_features(up)
             elif self.mask.of_inputs:
-                kept = self.mask.drop_inputs(flat)
-        same = base if base.dtype == dtype else None
+                kept = self.mask.drop_inputs(x)
+        same = output if output.dtype == dtype else None
         if self.router is None:
-            found = self._one(flat if kept is None else kept, same, down, up)
+            found = self._one(x if kept is None else kept, same, down[0], up[0])
         else:
-            found = self._several(flat, kept, same, down, up, self.router.to(dtype))
-        if same is None:
-            found = (base + found).to(output.dtype)
-        return found.view(output.shape)
+            found = self._several(x, kept, same, down, up, self.router.to(dtype))
+        return found if same is not None else (output + found).to(output.dtype)
 
     def extra_repr(self) -> str:
         """What is printed of it."""
@@ -106,33 +103,34 @@ class Mixture(nn.Module):
         sizes = f"{self.in_features} -> {self.out_features}, experts={shape.experts}"
         return f"{sizes}, top_k={shape.top_k}, rank={shape.rank}, lora_alpha={shape.lora_alpha}"
 
-    def _one(self, x: Tensor, base: Tensor | None, down: Tensor, up: Tensor) -> Tensor:
+    def _one(self, x: Tensor, output: Tensor | None, down: Tensor, up: Tensor) -> Tensor:
         hidden = functional.linear(x, down)
-        if base is None:
-            return hidden @ up * self.shape.scale
-        return torch.addmm(base, hidden, up, alpha=self.shape.scale)
+        if output is None:
+            return (hidden * self.shape.scale) @ up
+        base = output.reshape(-1, output.shape[-1])
+        found = torch.addmm(base, hidden.reshape(len(base), -1), up, alpha=self.shape.scale)
+        return found.view(output.shape)
 
     def _several(
         self,
-        flat: Tensor,
+        x: Tensor,
         kept: Tensor | None,
-        base: Tensor | None,
+        output: Tensor | None,
         down: Tensor,
         up: Tensor,
         router: Tensor,
     ) -> Tensor:
-        tokens = self.step.tokens(self.side, flat.shape[0])
-        before = _is_recomputed()
-        rule = Rule(self.gate, self.balance, self.shape.scale, counted_before=before)
+        step, before = self.step, _is_recomputed()
+        count = x.numel() // self.in_features
+        tokens = step.tokens(self.side, count)
+        rule = Rule(self.gate, self.balance, self.shape.scale, step.factor, before)
         bias: Tensor | None = self.threshold_bias
         if bias is not None:
             bias = bias.to(torch.promote_types(bias.dtype, torch.float32))
         update = grouped if self.grouped else routed
-        found, sums = update(
-            flat, kept, base, down, up, router, bias, tokens, self.step.factor, rule
-        )
+        found, sums = update(x, kept, output, down, up, router, bias, tokens, rule)
         if not before:
-            self.counter.add(sums, float(flat.shape[0]) if tokens is None else tokens.sum())
+            self.counter.add(sums, float(count) if tokens is None else tokens.sum())
         return found
 
     def _dtype(self, x: Tensor) -> torch.dtype:

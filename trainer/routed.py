@@ -23,6 +23,9 @@ class Rule(NamedTuple):
     gate: Gate
     balance: Balance
     scale: float
+    factor: float
+    """Of the step, for the balance loss."""
+
     counted_before: bool
     """Whether this is a recomputation of a pass that has been counted."""
 
@@ -41,73 +44,86 @@ class Routed(torch.autograd.Function):
         router: Tensor,
         bias: Tensor | None,
         tokens: Tensor | None,
-        factor: Tensor,
         rule: Rule,
     ) -> tuple[Tensor, Tensor]:
         """See `routed`."""
-        ranks = down.shape[0]
+        experts, rank, width = down.shape
+        ranks = experts * rank
+        flat, up = x.reshape(-1, width), up.view(ranks, -1)
         if kept is None:
-            both = x @ torch.cat([down, router]).mT
-            hidden, logits = both[:, :ranks], both[:, ranks:]
+            both = flat @ torch.cat([down.view(ranks, width), router]).mT
+            hidden, logits = both.split_with_sizes([ranks, router.shape[0]], dim=-1)
         else:
-            hidden, logits = kept @ down.mT, x @ router.mT
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        if bias is not None:
-            logits = torch.cat([logits[:, :-1], logits[:, -1:] + bias], dim=-1)
-        routing = rule.gate.route(logits)
+            kept = kept.reshape(-1, width)
+            hidden, logits = kept @ down.view(ranks, width).mT, flat @ router.mT
+        routing = rule.gate.route(_logits(logits, bias))
         sums, count = sums_of(routing, tokens)
-        slopes = slopes_of(rule, sums[0], count)
-        factors = (routing.gates * rule.scale).to(x.dtype)
-        weighted = _by_expert(hidden, factors)
-        found = weighted @ up if output is None else torch.addmm(output, weighted, up)
-        ctx.rule, ctx.count = rule, count if isinstance(count, float) else None
+        of_token = balanced(rule, sums[0], count)
+        factors = routing.gates.to(x.dtype).unsqueeze(-1)
+        hidden = hidden.view(-1, experts, rank)
+        weighted = (hidden * factors).view(-1, ranks)
         ctx.save_for_backward(
-            x, kept, down, up, router, tokens, factor, hidden, factors, slopes,
-            None if isinstance(count, float) else count, *routing,
-        )  # fmt: skip
+            flat, kept, down, up, router, tokens, hidden, weighted, factors, of_token, *routing
+        )
+        ctx.rule, ctx.shape = rule, x.shape
         ctx.mark_non_differentiable(sums)
-        return found, sums
+        if output is None:
+            found = torch.addmm(up[:1], weighted, up, beta=0, alpha=rule.scale)
+            return found.view(*x.shape[:-1], -1), sums
+        base = output.reshape(-1, output.shape[-1])
+        return torch.addmm(base, weighted, up, alpha=rule.scale).view(output.shape), sums
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, of_output: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the arguments of `forward`, the balance loss's included."""
         (
-            x, kept, down, up, router, tokens, factor, hidden, factors, slopes, count, *fields,
+            flat, kept, down, up, router, tokens, hidden, weighted, factors, of_token, *fields,
         ) = ctx.saved_tensors  # fmt: skip
         rule: Rule = ctx.rule
         routing = Routing(*fields)
-        ranks, experts = down.shape[0], factors.shape[-1]
         need_x, need_kept, need_output, need_down, need_up, need_router, need_bias = (
             ctx.needs_input_grad[:7]
         )
-        of_weighted = gradient @ up.mT
-        of_gates = (hidden * of_weighted).unflatten(-1, (experts, -1)).sum(-1, dtype=slopes.dtype)
+        width, ranks = flat.shape[-1], up.shape[0]
+        gradient = of_output.reshape(-1, of_output.shape[-1])
+        of_weighted = (gradient @ up.mT).mul_(rule.scale).view(hidden.shape)
         of_logits = rule.gate.gradient(
             routing,
-            of_gates.mul_(rule.scale),
-            of_scores(rule, slopes, ctx.count if count is None else count, tokens, factor),
+            (hidden * of_weighted).sum(-1, dtype=routing.gates.dtype),
+            of_scores(rule, of_token, tokens),
             shifted=rule.balance.shifted,
         )
         of_bias = of_logits[:, -1:].sum(dim=0) if need_bias else None
-        of_hidden = _by_expert(of_weighted, factors)
-        of_up = _by_expert(hidden, factors).mT @ gradient if need_up else None
-        of_logits = of_logits.to(x.dtype)
+        of_hidden = (of_weighted * factors).view(-1, ranks)
+        of_up = None
+        if need_up:
+            of_up = torch.addmm(up, weighted.mT, gradient, beta=0, alpha=rule.scale)
+            of_up = of_up.view(*down.shape[:2], -1)
+        of_logits = of_logits.to(flat.dtype)
         of_x = of_kept = of_down = of_router = None
         if kept is None:
             of_both = torch.cat([of_hidden, of_logits], dim=-1)
             if need_x:
-                of_x = of_both @ torch.cat([down, router])
+                of_x = of_both @ torch.cat([down.view(ranks, width), router])
             if need_down or need_router:
-                of_rows = of_both.mT @ x
-                of_down, of_router = of_rows[:ranks], of_rows[ranks:]
+                of_down, of_router = (of_both.mT @ flat).split_with_sizes([ranks, len(router)])
         else:
             of_x = of_logits @ router if need_x else None
-            of_kept = of_hidden @ down if need_kept else None
+            of_kept = (of_hidden @ down.view(ranks, width)).view(ctx.shape) if need_kept else None
             of_down = of_hidden.mT @ kept if need_down else None
-            of_router = of_logits.mT @ x if need_router else None
-        of_output = gradient if need_output else None
-        return of_x, of_kept, of_output, of_down, of_up, of_router, of_bias, None, None, None
+            of_router = of_logits.mT @ flat if need_router else None
+        return (
+            None if of_x is None else of_x.view(ctx.shape),
+            of_kept,
+            of_output if need_output else None,
+            None if of_down is None else of_down.view(down.shape),
+            of_up,
+            of_router,
+            of_bias,
+            None,
+            None,
+        )
 
 
 def routed(
@@ -119,58 +135,58 @@ def routed(
     router: Tensor,
     bias: Tensor | None,
     tokens: Tensor | None,
-    factor: Tensor,
     rule: Rule,
 ) -> tuple[Tensor, Tensor]:
-    """The adapted output (T × out), and sums over tokens for the statistics (4 × E).
+    """The adapted output (… × out), and sums over tokens for the statistics (3 × E).
 
-    x: T × in, what the router sees; kept: what experts see where that differs (after dropout);
-    output: T × out of the base layer, or None for the update alone. down: E·r × in; up: E·r × out;
-    router: E × in, under a threshold gate with the threshold's row last, whose bias is `bias` (1).
-    All of one dtype. tokens: T, 1 where a token counts; factor: the step's factor of the balance
-    loss. The sums are of active experts, gates, probabilities and −p·ln p, in this order.
+    x: … × in, what the router sees; kept: what experts see where that differs (after dropout);
+    output: … × out of the base layer, or None for the update alone. down: E × r × in; up: E × r ×
+    out; router: E × in, under a threshold gate with the threshold's row last, whose bias is `bias`
+    (1). All of one dtype. tokens: T, 1 where a token counts. The sums are of active experts, gates
+    and −p·ln p, in this order.
     """
     found: tuple[Tensor, Tensor] = Routed.apply(
-        x, kept, output, down, up, router, bias, tokens, factor, rule
+        x, kept, output, down, up, router, bias, tokens, rule
     )
     return found
 
 
-def _by_expert(hidden: Tensor, factors: Tensor) -> Tensor:
-    """T × E·r, with the r columns of an expert times its factor."""
-    split = hidden.view(hidden.shape[0], factors.shape[-1], -1)
-    return (split * factors.unsqueeze(-1)).flatten(1)
+def _logits(logits: Tensor, bias: Tensor | None) -> Tensor:
+    """In float32 at least, the threshold's bias added."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if bias is None:
+        return logits
+    return torch.cat([logits[:, :-1], logits[:, -1:] + bias], dim=-1)
 
 
 def sums_of(routing: Routing, tokens: Tensor | None) -> tuple[Tensor, Tensor | float]:
-    """Sums over tokens that count (4 × E, as `routed` gives them), and how many those are."""
-    parts = torch.stack([
-        routing.active,
-        routing.gates,
-        routing.probabilities,
-        torch.special.entr(routing.probabilities),
-    ])  # fmt: skip
+    """Sums over tokens that count (3 × E, as `routed` gives them), and how many those are."""
+    entropy = torch.special.entr(routing.probabilities)
+    parts = torch.stack([routing.active, routing.gates, entropy])
     if tokens is None:
         return parts.sum(dim=1), float(parts.shape[1])
     weights = tokens.to(parts.dtype)
-    return weights @ parts, weights.sum().clamp(min=1.0)
+    return weights @ parts, weights.sum().clamp_(min=1.0)
 
 
-def slopes_of(rule: Rule, picks: Tensor, count: Tensor | float) -> Tensor:
-    """The balance loss's slopes (E) for the picks (E) of this module, which its layer counts."""
-    pool = rule.balance.pool
-    if pool is not None and not rule.counted_before:
-        pool.add(picks, count)
-    return rule.balance.slopes(picks, count)
+def balanced(rule: Rule, picks: Tensor, count: Tensor | float) -> Tensor | None:
+    """The balance loss's gradient of one token's scores (E); its layer's pool counts the picks.
 
-
-def of_scores(
-    rule: Rule, slopes: Tensor, count: Tensor | float, tokens: Tensor | None, factor: Tensor
-) -> Tensor | None:
-    """The balance loss's gradient of the scores: T × E, or 1 × E where all tokens count."""
-    if rule.balance.name == "none" or rule.balance.weight == 0:
+    None where there is no loss, or where it is known when the whole layer has been through.
+    """
+    balance = rule.balance
+    if balance.pool is not None and not rule.counted_before:
+        balance.pool.add(picks, count)
+    if balance.pool is not None or balance.name == "none":
         return None
-    of_token = rule.balance.gradient(slopes, count) * factor.to(slopes.dtype)
-    if tokens is None:
-        return of_token.unsqueeze(0)
-    return tokens.to(slopes.dtype).unsqueeze(-1) * of_token
+    return balance.gradient(picks, count, rule.gate.picks, rule.factor)
+
+
+def of_scores(rule: Rule, of_token: Tensor | None, tokens: Tensor | None) -> Tensor | None:
+    """The balance loss's gradient of the scores: T × E, or 1 × E where all tokens count."""
+    pool = rule.balance.pool
+    if pool is not None and pool.picks is not None:
+        of_token = rule.balance.gradient(pool.picks, pool.tokens, rule.gate.picks, rule.factor)
+    if of_token is None or tokens is None:
+        return of_token
+    return tokens.to(of_token.dtype).unsqueeze(-1) * of_token

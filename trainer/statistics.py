@@ -27,17 +27,19 @@ class ModuleStatistics:
 class Counter:
     """Running sums of one module. Not a buffer: it is neither saved nor spread over processes."""
 
-    def __init__(self, experts: int) -> None:
-        """Nothing counted yet."""
-        self._sums = torch.zeros(4, experts)
+    def __init__(self, experts: int, each: int | None = None) -> None:
+        """Nothing counted yet; `each` is the number of picks of every token, where it is known."""
+        self._each = each
+        self._sums = torch.zeros(3, experts)
         self._tokens = torch.zeros(())
 
     def add(self, sums: Tensor, tokens: Tensor | float) -> None:
-        """Sums (4 × E) of active experts, gates, probabilities and −p·ln p over so many tokens."""
+        """Sums (3 × E) of active experts, gates and −p·ln p over so many tokens."""
         if self._sums.device != sums.device:
             self._sums, self._tokens = self._sums.to(sums.device), self._tokens.to(sums.device)
         self._sums += sums
-        self._tokens += tokens
+        if self._each is None:
+            self._tokens += tokens
 
     def reset(self) -> None:
         """Forget what was counted."""
@@ -46,8 +48,8 @@ class Counter:
 
     def read(self) -> ModuleStatistics:
         """What was counted; waits for the device."""
-        tokens = float(self._tokens)
-        active, gates, _, entropy = (self._sums / max(tokens, 1.0)).tolist()
+        tokens = float(self._tokens if self._each is None else self._sums[0].sum() / self._each)
+        active, gates, entropy = (self._sums / max(tokens, 1.0)).tolist()
         picked = sum(active)
         return ModuleStatistics(
             tokens=round(tokens),

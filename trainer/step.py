@@ -3,7 +3,6 @@
 from collections import defaultdict
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from trainer.balance import Pool
@@ -19,7 +18,7 @@ class Step:
 
     def __init__(self) -> None:
         """One micro-batch a step, no scaling, no padding."""
-        self.factor = torch.ones(())
+        self.factor = 1.0
         self.masked_always = False
         self.pools: defaultdict[str, Pool] = defaultdict(Pool)
         self._masks: dict[str, Tensor | None] = {}
@@ -32,7 +31,7 @@ class Step:
         """
         if micro_batches < 1:
             raise ValueError(f"micro_batches is {micro_batches}; a step has at least one")
-        self.factor.fill_(loss_scale / micro_batches)
+        self.factor = loss_scale / micro_batches
 
     def see(self, masks: dict[str, Tensor | None]) -> None:
         """A forward pass begins with these padding masks (1 for a token) by side."""
