@@ -14,7 +14,7 @@ A module with one expert has no loss. `sound` and `adamole` are averaged over mo
 summed over layers.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
@@ -24,7 +24,7 @@ BalanceName = Literal["sound", "adamole", "mola", "none"]
 
 @dataclass(slots=True)
 class Pool:
-    """What the modules of one layer picked since the forward pass began."""
+    """What the modules of one layer picked in one forward pass."""
 
     picks: Tensor | None = None
     tokens: Tensor | float = 0.0
@@ -33,10 +33,6 @@ class Pool:
         """Count the picks (E) of one module for so many tokens."""
         self.picks = picks if self.picks is None else self.picks + picks
         self.tokens = self.tokens + tokens
-
-    def clear(self) -> None:
-        """A new forward pass begins."""
-        self.picks, self.tokens = None, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +43,8 @@ class Balance:
     weight: float
     """Coefficient of this module's loss in the total."""
 
-    pool: Pool | None = field(default=None, compare=False)
-    """Shared by the modules of a layer; `mola` only."""
+    layer: str = ""
+    """Whose modules are taken together; `mola` only."""
 
     @property
     def shifted(self) -> bool:

@@ -82,7 +82,8 @@ class TopK:
         largest, picks = logits.topk(self.picks, dim=-1, sorted=False)
         shares = largest.softmax(dim=-1)
         gates = torch.zeros_like(probabilities).scatter_(-1, picks, shares)
-        return Routing(gates, gates.sign(), probabilities)
+        active = torch.zeros_like(probabilities).scatter_(-1, picks, 1.0)
+        return Routing(gates, active, probabilities)
 
     def gradient(
         self, routing: Routing, of_gates: Tensor, of_scores: Tensor | None, *, shifted: bool

@@ -123,7 +123,9 @@ class Mixture(nn.Module):
         step, before = self.step, _is_recomputed()
         count = x.numel() // self.in_features
         tokens = step.tokens(self.side, count)
-        rule = Rule(self.gate, self.balance, self.shape.scale, step.factor, before)
+        pooled = self.balance.name == "mola"
+        pool = step.current.pools[self.balance.layer] if pooled else None
+        rule = Rule(self.gate, self.balance, self.shape.scale, step.factor, pool, before)
         bias: Tensor | None = self.threshold_bias
         if bias is not None:
             bias = bias.to(torch.promote_types(bias.dtype, torch.float32))

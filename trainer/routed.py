@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainer.balance import Balance
+from trainer.balance import Balance, Pool
 from trainer.gates import Gate, Routing
 
 
@@ -25,6 +25,9 @@ class Rule(NamedTuple):
     scale: float
     factor: float
     """Of the step, for the balance loss."""
+
+    pool: Pool | None
+    """Of the layer in this pass, under the mola loss."""
 
     counted_before: bool
     """Whether this is a recomputation of a pass that has been counted."""
@@ -175,16 +178,16 @@ def balanced(rule: Rule, picks: Tensor, count: Tensor | float) -> Tensor | None:
     None where there is no loss, or where it is known when the whole layer has been through.
     """
     balance = rule.balance
-    if balance.pool is not None and not rule.counted_before:
-        balance.pool.add(picks, count)
-    if balance.pool is not None or balance.name == "none":
+    if rule.pool is not None and not rule.counted_before:
+        rule.pool.add(picks, count)
+    if rule.pool is not None or balance.name == "none":
         return None
     return balance.gradient(picks, count, rule.gate.picks, rule.factor)
 
 
 def of_scores(rule: Rule, of_token: Tensor | None, tokens: Tensor | None) -> Tensor | None:
     """The balance loss's gradient of the scores: T × E, or 1 × E where all tokens count."""
-    pool = rule.balance.pool
+    pool = rule.pool
     if pool is not None and pool.picks is not None:
         of_token = rule.balance.gradient(pool.picks, pool.tokens, rule.gate.picks, rule.factor)
     if of_token is None or tokens is None:

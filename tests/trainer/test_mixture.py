@@ -243,6 +243,15 @@ def test_statistics_are_what_the_router_did():
     assert mixture.counter.read().tokens == 0
 
 
+def test_a_pick_whose_share_vanishes_still_counts():
+    mixture = Mixture(2, 2, MixtureShape(3, 2, 8, 8))
+    with torch.no_grad():
+        mixture.router.copy_(torch.tensor([[200.0, 0.0], [0.0, 0.0], [-200.0, 0.0]]))
+    mixture(torch.tensor([[1.0, 0.0]]).repeat(10, 1), torch.zeros(10, 2))
+    found = mixture.counter.read()
+    assert (found.tokens, found.mean_gate, found.load_share) == (10, (1, 0, 0), (0.5, 0.5, 0))
+
+
 def test_a_mixture_beside_a_plain_linear_layer():
     base = nn.Linear(8, 6)
     layer = MixtureLinear(base, Mixture(8, 6, MixtureShape(3, 2, 2, 4)))

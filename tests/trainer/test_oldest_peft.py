@@ -1,4 +1,4 @@
-"""The oldest PEFT that pyproject.toml allows: the same tests, in a process that imports that one."""
+"""The oldest PEFT that pyproject.toml allows: the same tests, in a process that imports it."""
 
 import os
 import re

@@ -18,7 +18,18 @@ from trainer.tuner.facts import ensemble, load_adapter, masks_on, mixtures, stat
 
 IDS = torch.tensor([[5, 9, 33, 7, 12, 40], [8, 3, 21, 60, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])
-CAUSAL = ["llama", "mistral", "qwen2", "qwen3", "gemma2", "phi3", "gpt2", "opt", "gpt_neox", "bloom"]
+CAUSAL = [
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "phi3",
+    "gpt2",
+    "opt",
+    "gpt_neox",
+    "bloom",
+]
 
 
 def logits(model, **words):
@@ -282,9 +293,7 @@ def test_another_model_is_refused_and_left_alone(family, adapted, tmp_path):
 
 
 def test_fused_experts_of_a_base_are_refused_by_name():
-    modules = {
-        "model.layers.0.mlp.experts": {"experts": 2, "top_k": 1, "rank": 4, "lora_alpha": 8}
-    }
+    modules = {"model.layers.0.mlp.experts": {"experts": 2, "top_k": 1, "rank": 4, "lora_alpha": 8}}
     with pytest.raises(ModelMismatch, match=r"layers\.0\.mlp\.experts is a \w+, not a linear"):
         get_peft_model(FAMILIES["mixtral"](), MixtureConfig(modules=modules))
 

@@ -74,10 +74,8 @@ class MixtureModel(BaseTuner):
         self, config: MixtureConfig, adapter_name: str, layer: MixtureLayer, name: str
     ) -> Mixture:
         step = watch(self.model).step
-        weight, pool = config.balance_coefficient, None
-        if config.balance == "mola":
-            pool = step.pools[f"{adapter_name} {layer_of(name)}"]
-        else:
+        weight = config.balance_coefficient
+        if config.balance != "mola":
             weight /= max(1, sum(entry["experts"] > 1 for entry in config.modules.values()))
         return Mixture(
             layer.in_features,
@@ -85,7 +83,7 @@ class MixtureModel(BaseTuner):
             config.shape_of(name),
             gate=config.gate,
             threshold_max=config.threshold_max,
-            balance=Balance(config.balance, weight, pool),
+            balance=Balance(config.balance, weight, f"{adapter_name} {layer_of(name)}"),
             mask=Mask(config.mask, config.mask_rate, config.mask_rescale),
             form=config.form,
             step=step,

@@ -7,9 +7,11 @@ the encoder's to the keys and values of cross attention, none to vision and audi
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from inspect import signature
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from analyzer.architecture import Architecture
@@ -49,21 +51,41 @@ class Watch:
     """Shows a model's padding masks to a Step; one for each model that carries mixtures."""
 
     def __init__(self, model: nn.Module) -> None:
-        """Hook into the model's forward pass."""
+        """Hook into the forward pass of the model, and of its encoder: `generate` calls that."""
         self.step = Step()
-        self._words = list(signature(model.forward).parameters)
         self._paired = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
-        model.register_forward_pre_hook(self.look, with_kwargs=True)
+        self._before = self.step.current
+        self._depth = 0
+        self._hook(model)
+        encoder = getattr(model, "get_encoder", None)
+        if self._paired and callable(encoder):
+            self._hook(encoder())
 
-    def look(self, _: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any]) -> None:
-        """Before each forward pass."""
-        given = {**dict(zip(self._words, arguments, strict=False)), **words}
+    def _hook(self, model: nn.Module) -> None:
+        names = list(signature(model.forward).parameters)
+        model.register_forward_pre_hook(partial(self.enter, names), with_kwargs=True)
+        model.register_forward_hook(self.leave, always_call=True)
+
+    def enter(
+        self, names: list[str], _: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any]
+    ) -> None:
+        """Before a forward pass."""
+        self._depth += 1
+        if self._depth > 1:
+            return
+        given = {**dict(zip(names, arguments, strict=False)), **words}
         mask = _tensor(given.get("attention_mask"))
         if self._paired:
             decoder = _tensor(given.get("decoder_attention_mask"))
-            self.step.see({"encoder": mask, "decoder": decoder})
+            self._before = self.step.see({"encoder": mask, "decoder": decoder})
         else:
-            self.step.see({"main": mask})
+            self._before = self.step.see({"main": mask})
+
+    def leave(self, *_: Any) -> None:
+        """After it: one without gradients leaves things as they were, for a backward pass."""
+        self._depth -= 1
+        if self._depth == 0 and not torch.is_grad_enabled():
+            self.step.current = self._before
 
 
 def _tensor(value: Any) -> Tensor | None:
@@ -72,7 +94,7 @@ def _tensor(value: Any) -> Tensor | None:
 
 def watch(model: nn.Module) -> Watch:
     """The model's one Watch, made where it has none."""
-    for hook in model._forward_pre_hooks.values():
+    for hook in model._forward_hooks.values():
         owner = getattr(hook, "__self__", None)
         if isinstance(owner, Watch):
             return owner
