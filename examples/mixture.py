@@ -30,7 +30,7 @@ for name, parameter in model.named_parameters():
 
 successor = torch.randperm(32)
 optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
-for step in range(200):
+for step in range(100):
     tokens = [torch.randint(32, (32,))]
     for _ in range(7):
         tokens.append(successor[tokens[-1]])
@@ -39,7 +39,7 @@ for step in range(200):
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
-    if step % 50 == 0:
+    if step % 25 == 0:
         print(f"step {step}: loss {loss.item():.3f}")
 
 ids = torch.arange(32).unsqueeze(1)
