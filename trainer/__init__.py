@@ -5,5 +5,6 @@ gates, balance, masks, initial: who is active, what evens it out, what is droppe
 routed, grouped: the two ways to compute it
 step, statistics: what a loop tells the layers, and what they count
 tuner: the PEFT method
+exports: an adapter merged into its base, or as a plain LoRA
 errors: the exception tree
 """

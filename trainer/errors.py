@@ -4,6 +4,7 @@
     ├── InvalidMixture       a shape, gate, mask or loss that cannot be; the message says what can
     ├── ModelMismatch        a plan or an adapter does not fit the model that it is put on
     ├── BadAdapter           a saved adapter is damaged, was changed, or is of a newer format
+    ├── InvalidTexts         a file of texts that cannot be read, or holds nothing to measure on
     └── NotExportable        a mixture cannot be said in the form that was asked for
 
 Every message names the thing, the cause and the next step.
@@ -24,6 +25,10 @@ class ModelMismatch(TrainerError, ValueError):
 
 class BadAdapter(TrainerError, ValueError):
     """A saved adapter is damaged, was changed, or is of a newer format."""
+
+
+class InvalidTexts(TrainerError, ValueError):
+    """A file of texts that cannot be read, or holds nothing to measure on."""
 
 
 class NotExportable(TrainerError, ValueError):

@@ -8,6 +8,7 @@ from allocator.errors import AllocatorError
 from analyzer.errors import AnalyzerError, BadModel, HubUnavailable, ModelNotFound
 from ledger.errors import DatabaseUnavailable, LedgerError, NotFound, PathNotAllowed
 from service.client.errors import ClientError, JobFailed, Refused, ServiceUnreachable
+from trainer.errors import BadAdapter, ModelMismatch, TrainerError
 from worker.errors import WorkerError
 
 
@@ -15,7 +16,10 @@ class CommandError(Exception):
     """What was typed cannot be done."""
 
 
-EXPECTED = (CommandError, AnalyzerError, AllocatorError, LedgerError, WorkerError, ClientError)
+EXPECTED = (
+    CommandError, AnalyzerError, AllocatorError, TrainerError, LedgerError, WorkerError,
+    ClientError,
+)  # fmt: skip
 """Errors that are the user's to mend: one line, no traceback."""
 
 FAILED, USAGE, UNREACHABLE, NOT_FOUND, BAD_DATA, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -28,6 +32,8 @@ _KINDS: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, NOT_FOUND),
     (PathNotAllowed, NOT_FOUND),
     (BadModel, BAD_DATA),
+    (BadAdapter, BAD_DATA),
+    (ModelMismatch, BAD_DATA),
 )
 _CODES = {
     "database_unavailable": UNREACHABLE,
@@ -60,6 +66,9 @@ _SERVER_EXTRA = {
 }  # fmt: skip
 """What `pip install 'tailora[server]'` brings."""
 
+_TRAIN_EXTRA = {"accelerate", "peft", "torch", "transformers"}
+"""What `pip install 'tailora[train]'` brings."""
+
 
 def exit_code(error: Exception) -> int:
     """The exit code of an expected error."""
@@ -76,9 +85,10 @@ def explained(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, ModuleNotFoundError):
         missing = (error.name or "").partition(".")[0]
-        if missing in _SERVER_EXTRA:
-            return (
-                f"this command needs {missing}, which is not installed; install it with "
-                "`pip install 'tailora[server]'`"
-            )
+        for extra, brings in (("server", _SERVER_EXTRA), ("train", _TRAIN_EXTRA)):
+            if missing in brings:
+                return (
+                    f"this command needs {missing}, which is not installed; install it with "
+                    f"`pip install 'tailora[{extra}]'`"
+                )
     return None

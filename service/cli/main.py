@@ -17,9 +17,11 @@ from service.cli.import_plan import import_plan
 from service.cli.inspect import inspect
 from service.cli.jobs import jobs
 from service.cli.keys import keys
+from service.cli.merge import merge
 from service.cli.plan import plan
 from service.cli.processes import api, dispatcher, serve, worker
 from service.cli.prune import prune
+from service.cli.to_lora import to_lora
 
 _SERVICE = "Service"
 
@@ -38,6 +40,8 @@ app.command()(compare)
 app.command()(explain)
 app.command()(export)
 app.command("import")(import_plan)
+app.command()(merge)
+app.command("to-lora")(to_lora)
 app.add_typer(cache, name="cache")
 app.command()(doctor)
 app.command(rich_help_panel=_SERVICE)(serve)

@@ -15,6 +15,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON document to FILE.")
 ]
+Adapter = Annotated[
+    str,
+    typer.Argument(
+        metavar="ADAPTER", help="A trained adapter: the folder that was saved, or a Hub id."
+    ),
+]
+BaseModelName = Annotated[
+    str,
+    typer.Option(
+        "--model", metavar="MODEL", help="The base model that it is for: a folder or a Hub id."
+    ),
+]
+OutFolder = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="The folder to write; new, or empty.")
+]
 Nearest = Annotated[
     bool,
     typer.Option("--nearest", help="Where the form cannot say the plan, take the nearest it can."),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(sys.prefix) / "oldest"
 FAMILIES = "every_family and (llama or gpt2 or bert or t5)"

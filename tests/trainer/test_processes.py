@@ -12,6 +12,8 @@ from tests.trainer.plain import Plain
 from tests.trainer.processes import WAYS, WORLD, batches_of
 from tests.trainer.small import micro_batches, planned, small_model, starve
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-5
 

@@ -273,6 +273,17 @@ def test_a_file_without_a_router_is_refused(adapted, tmp_path):
         load_adapter(FAMILIES["llama"](), tmp_path / "adapter")
 
 
+def test_damaged_and_missing_files_are_refused(adapted, tmp_path):
+    adapted().save_pretrained(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BadAdapter, match=r"is damaged: .*fetch it anew"):
+        load_adapter(FAMILIES["llama"](), tmp_path / "adapter")
+    file.rename(file.with_suffix(".bin"))
+    with pytest.raises(BadAdapter, match=r"has no adapter_model\.safetensors"):
+        load_adapter(FAMILIES["llama"](), tmp_path / "adapter")
+
+
 def test_another_model_is_refused_and_left_alone(family, adapted, tmp_path):
     _, made = family("llama")
     other = FAMILIES["phi3"]()

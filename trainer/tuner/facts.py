@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from trainer.errors import BadAdapter
 from trainer.mixture import Mixture
 from trainer.statistics import ModuleStatistics
 from trainer.step import Step
@@ -29,9 +32,19 @@ def mixtures(model: nn.Module, adapter: str = "default") -> dict[str, Mixture]:
 def load_adapter(model: nn.Module, folder: str | PathLike[str], **words: Any) -> PeftModel:
     """`PeftModel.from_pretrained` with the method known to PEFT, which finds no other's by itself.
 
-    Raises BadAdapter for a damaged or changed adapter, ModelMismatch for one of another model.
+    `folder` may be a Hub id. Raises BadAdapter for a damaged or changed adapter (one in a folder
+    must be of safetensors), ModelMismatch for one of another model.
     """
-    return PeftModel.from_pretrained(model, folder, **words)
+    place = Path(folder)
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        if place.is_dir() and not (place / file).is_file():
+            raise BadAdapter(f"{place} has no {file}; pass the folder that save_pretrained wrote")
+    try:
+        return PeftModel.from_pretrained(model, folder, **words)
+    except SafetensorError as error:
+        raise BadAdapter(
+            f"adapter_model.safetensors of {folder} is damaged: {error}; fetch it anew"
+        ) from error
 
 
 def step_of(model: nn.Module) -> Step:

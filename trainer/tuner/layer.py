@@ -56,17 +56,17 @@ class MixtureLayer(nn.Module, BaseTunerLayer):
             if name not in self.tailora_mixture:
                 continue
             weight = self._weight()
-            merged = weight + self._delta(name).to(weight.dtype)
+            merged = weight + self._delta(name)
             if safe_merge and not torch.isfinite(merged).all():
                 raise NotExportable(f"adapter {name} holds values that are not finite")
-            weight.copy_(merged)
+            weight.copy_(merged)  # rounded once, to the base's dtype
             self.merged_adapters.append(name)
 
     def unmerge(self) -> None:
         """Take the merged updates out again."""
         while self.merged_adapters:
             weight = self._weight()
-            weight -= self._delta(self.merged_adapters.pop()).to(weight.dtype)
+            weight.copy_(weight - self._delta(self.merged_adapters.pop()))
 
     def _weight(self) -> Tensor:
         weight = self.get_base_layer().weight
@@ -85,7 +85,7 @@ class MixtureLayer(nn.Module, BaseTunerLayer):
             raise NotExportable(
                 f"a mixture of {mixture.shape.experts} experts is no fixed weight: its router "
                 "decides by token. Only modules with one expert can be merged; "
-                "`tailora to-lora` makes a plain LoRA of the mean"
+                "`tailora to-lora` makes a plain LoRA of the mean gates"
             )
         delta = (mixture.experts_A[0].T @ mixture.experts_B[0]).data * mixture.shape.scale
         transposed = hasattr(self.get_base_layer(), "nf")
