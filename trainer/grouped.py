@@ -20,8 +20,8 @@ from trainer.shape import MixtureShape
 GroupedName = Literal["dense", "grouped", "auto"]
 
 CROSSOVER = 1.0
-"""`auto` takes the grouped form where E·r is this part of the input's width, or more, and at most an
-eighth of the experts is picked: there it is faster in float32 (from 0.5 on) and in bfloat16.
+"""`auto` takes the grouped form where E·r is this part of the input's width, or more, and at most
+an eighth of the experts is picked: there it is faster in float32 (from 0.5 on) and in bfloat16.
 """
 
 _grouped_mm = getattr(functional, "grouped_mm", None)
