@@ -17,6 +17,7 @@ from analyzer.series import Series
 from ledger.access import Ledger
 from ledger.settings import load_settings
 from service.app import create_app
+from trainer.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
 OPENAPI = FOLDER.parent / "openapi.json"
@@ -27,6 +28,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.plan.1.json": Plan,
     "tailora.comparison.1.json": Comparison,
     "tailora.explanation.1.json": Explanation,
+    "tailora.recipe.1.json": Recipe,
 }
 
 

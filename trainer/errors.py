@@ -4,7 +4,10 @@
     ├── InvalidMixture       a shape, gate, mask or loss that cannot be; the message says what can
     ├── ModelMismatch        a plan or an adapter does not fit the model that it is put on
     ├── BadAdapter           a saved adapter is damaged, was changed, or is of a newer format
+    ├── InvalidRecipe        a recipe with a field or a value that cannot be
+    ├── TrainingStopped      a run that cannot go on; its last good checkpoint is kept
     ├── InvalidTexts         a file of texts that cannot be read, or holds nothing to measure on
+    ├── InvalidData          training data that cannot be read, or does not fit the recipe's task
     └── NotExportable        a mixture cannot be said in the form that was asked for
 
 Every message names the thing, the cause and the next step.
@@ -27,8 +30,20 @@ class BadAdapter(TrainerError, ValueError):
     """A saved adapter is damaged, was changed, or is of a newer format."""
 
 
+class InvalidRecipe(TrainerError, ValueError):
+    """A recipe with a field or a value that cannot be."""
+
+
+class TrainingStopped(TrainerError, RuntimeError):
+    """A run that cannot go on; its last good checkpoint is kept."""
+
+
 class InvalidTexts(TrainerError, ValueError):
     """A file of texts that cannot be read, or holds nothing to measure on."""
+
+
+class InvalidData(TrainerError, ValueError):
+    """Training data that cannot be read, or does not fit the recipe's task."""
 
 
 class NotExportable(TrainerError, ValueError):

@@ -111,7 +111,6 @@ class Recipe(Document):
     schedule: Schedule
     checkpoints: Checkpoints = Checkpoints()
     checkpointing: bool = Field(False, description="activations are computed twice, not kept")
-    evaluate_every: int | None = Field(None, ge=1, description="steps; null: once an epoch")
     seed: int = Field(0, ge=0)
 
     @property

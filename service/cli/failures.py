@@ -66,7 +66,7 @@ _SERVER_EXTRA = {
 }  # fmt: skip
 """What `pip install 'tailora[server]'` brings."""
 
-_TRAIN_EXTRA = {"accelerate", "peft", "torch", "transformers"}
+_TRAIN_EXTRA = {"accelerate", "datasets", "peft", "torch", "transformers"}
 """What `pip install 'tailora[train]'` brings."""
 
 

@@ -22,6 +22,7 @@ from service.cli.plan import plan
 from service.cli.processes import api, dispatcher, serve, worker
 from service.cli.prune import prune
 from service.cli.to_lora import to_lora
+from service.cli.train import train
 
 _SERVICE = "Service"
 
@@ -40,6 +41,7 @@ app.command()(compare)
 app.command()(explain)
 app.command()(export)
 app.command("import")(import_plan)
+app.command()(train)
 app.command()(merge)
 app.command("to-lora")(to_lora)
 app.add_typer(cache, name="cache")

@@ -1,0 +1,138 @@
+"""`tailora train`: fine-tune what a plan describes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.export import PlanFile
+from service.cli.words import Json
+
+if TYPE_CHECKING:
+    from trainer.recipe import Recipe
+
+Data = Annotated[
+    str,
+    typer.Option(metavar="FILE", help="Samples: .jsonl, .csv, .parquet or a saved dataset."),
+]
+HeldOut = Annotated[
+    str | None,
+    typer.Option(
+        "--held-out", metavar="FILE", help="Samples to evaluate on; else a tenth of DATA."
+    ),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="The base, where it is not where the plan says."),
+]
+OutDir = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The run's folder; runs/DIGEST.")
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="mola, alphalora, adamole, lora_dropout or lora."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="Of the recipe, such as schedule.steps=100; repeat."
+    ),
+]
+OnlyRecipe = Annotated[
+    bool, typer.Option("--recipe-only", help="Print the recipe and train nothing.")
+]
+
+
+def train(
+    plan: PlanFile,
+    data: Data,
+    held_out: HeldOut = None,
+    model: ModelName = None,
+    out: OutDir = None,
+    preset: Preset = None,
+    changes: Changes = None,
+    recipe_only: OnlyRecipe = False,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune the mixture that a plan describes; a run that was stopped goes on."""
+    from trainer.exports.base import silence
+
+    silence()
+    from trainer.finetune.run import finetune
+
+    recipe = _recipe(plan, data, held_out, model, preset, changes or [])
+    if recipe_only:
+        typer.echo(recipe.to_json())
+        return
+    folder = out or Path("runs") / recipe.digest[:12]
+    summary = [_summary(recipe, folder)]
+
+    def say(line: str) -> None:
+        """The recipe goes before the first line: a run that is refused says why, and no more."""
+        for each in (*summary, line):
+            typer.echo(each, err=True)
+        summary.clear()
+
+    trained = finetune(recipe, folder, say)
+    if as_json:
+        typer.echo(trained.model_dump_json(indent=2))
+    elif trained.status == "finished":
+        typer.echo(f"the adapter is in {folder / 'adapter'}")
+    else:
+        typer.echo(f"stopped after step {trained.steps}; the same command goes on from there")
+
+
+def _recipe(
+    plan_file: str,
+    data: str,
+    held_out: str | None,
+    model: str | None,
+    preset: str | None,
+    changes: list[str],
+) -> "Recipe":
+    from service.cli.planfile import read_plan_file
+    from trainer.dataset.columns import form_of, task_of
+    from trainer.dataset.read import read_rows
+    from trainer.presets import make_recipe
+
+    plan = read_plan_file(plan_file)
+    task = task_of(form_of(read_rows(data).columns))
+    base = {
+        "path": model or plan.model,
+        "revision": None if model else plan.revision,
+        "weights": plan.weights,
+    }
+    given: dict[str, Any] = {"train": data, "held_out": held_out}
+    return make_recipe(
+        plan,
+        task=task,
+        base=base,
+        data=given,
+        preset=preset,
+        changes=dict(_change(text) for text in changes),
+    )
+
+
+def _change(text: str) -> tuple[str, Any]:
+    import json
+
+    from service.cli.failures import CommandError
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError(f"--set {text} has no value; write --set schedule.steps=100")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _summary(recipe: "Recipe", folder: Path) -> str:
+    schedule, mixture = recipe.schedule, recipe.mixture
+    long = f"{schedule.steps} steps" if schedule.steps else f"{schedule.epochs:g} epochs"
+    return (
+        f"{recipe.task}, preset {recipe.preset}: {mixture.kind}, gate {mixture.gate}, balance "
+        f"{mixture.balance}, mask {mixture.mask} {mixture.mask_rate:g}; {long} of "
+        f"{schedule.batch} samples, learning rate {recipe.optimiser.learning_rate:g}\n"
+        f"the whole recipe: {folder / 'recipe.json'}"
+    )

@@ -1,0 +1,64 @@
+"""A run that kills itself: `python -m tests.trainer.dying RECIPE OUT WHERE STEP`.
+
+WHERE is `never`, or what is cut off in step STEP: `step` (when it has ended), `files` (with half of
+the optimizer's state on disk) or `seal` (all files there, no manifest yet).
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import transformers
+
+from trainer.exports.base import silence
+from trainer.finetune import loop
+from trainer.finetune.run import finetune
+from trainer.recipe import Recipe
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arrange(where: str, step: int) -> None:
+    if where == "step":
+        ended = loop.Stopping.on_step_end
+
+        def at_step_end(self: Any, args: Any, state: Any, control: Any, **words: Any) -> None:
+            if state.global_step == step:
+                die()
+            ended(self, args, state, control, **words)
+
+        loop.Stopping.on_step_end = at_step_end
+    elif where == "files":
+        save = transformers.Trainer._save_optimizer_and_scheduler
+
+        def half(self: Any, folder: str) -> None:
+            save(self, folder)
+            if self.state.global_step == step:
+                file = Path(folder) / "optimizer.pt"
+                file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+                die()
+
+        transformers.Trainer._save_optimizer_and_scheduler = half
+    elif where == "seal":
+        whole = loop.seal
+
+        def unsealed(folder: Path) -> None:
+            if folder.name == f"checkpoint-{step}":
+                die()
+            whole(folder)
+
+        loop.seal = unsealed
+
+
+def main(recipe: str, out: str, where: str, step: str) -> None:
+    silence()
+    arrange(where, int(step))
+    finetune(Recipe.model_validate_json(Path(recipe).read_bytes()), Path(out), print)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

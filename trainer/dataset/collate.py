@@ -1,0 +1,40 @@
+"""Samples side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.dataset.encode import IGNORED, Sample
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Pads on the right to the longest of the batch.
+
+    Padding is told by the mask, never by its id, which may be that of EOS.
+    """
+
+    pad_id: int
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """`input_ids` and `attention_mask`, samples × tokens; `labels` too, −100 on padding.
+
+        Classification: `labels` has one class a sample.
+        """
+        longest = max(len(sample.input_ids) for sample in samples)
+        ids = [_padded(sample.input_ids, longest, self.pad_id) for sample in samples]
+        mask = [_padded([1] * len(sample.input_ids), longest, 0) for sample in samples]
+        labels = [
+            sample.labels
+            if isinstance(sample.labels, int)
+            else _padded(sample.labels, longest, IGNORED)
+            for sample in samples
+        ]
+        named = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {name: torch.tensor(values) for name, values in named.items()}
+
+
+def _padded(values: list[int], length: int, filling: int) -> list[int]:
+    return values + [filling] * (length - len(values))

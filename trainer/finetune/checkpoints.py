@@ -1,0 +1,81 @@
+"""Checkpoints of a run: whole with a manifest, or not there.
+
+Hugging Face's Trainer writes a checkpoint's files one by one. A manifest of their sizes and sha256
+is written after the last of them and put in place by a rename; a folder without one, or with a file
+that differs from it, was cut off and counts for nothing.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest of a checkpoint whose files are all there, and make it durable."""
+    files = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    draft = folder / f".{MANIFEST}"
+    with draft.open("w", encoding="utf-8") as stream:
+        json.dump({"files": files}, stream, indent=2)
+        stream.flush()
+        os.fsync(stream.fileno())
+    for path in folder.iterdir():
+        _sync(path)
+    draft.rename(folder / MANIFEST)
+    _sync(folder)
+    _sync(folder.parent)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether every file is what the manifest says."""
+    try:
+        files = json.loads((folder / MANIFEST).read_bytes())["files"]
+        return bool(files) and all(_entry(folder / name) == entry for name, entry in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def found_in(run: Path) -> list[Path]:
+    """Folders of checkpoints by step, whole or not."""
+    numbered = [
+        (int(match[1]), path)
+        for path in run.glob("checkpoint-*")
+        if (match := _NAME.fullmatch(path.name)) is not None
+    ]
+    return [path for _, path in sorted(numbered)]
+
+
+def last_whole(run: Path) -> Path | None:
+    """The newest whole checkpoint; those after it, which were cut off, are removed."""
+    for path in reversed(found_in(run)):
+        if is_whole(path):
+            return path
+        shutil.rmtree(path)
+    return None
+
+
+def rotate(run: Path, keep: int) -> None:
+    """Remove all but the newest; called when the last one is sealed."""
+    for path in found_in(run)[:-keep]:
+        shutil.rmtree(path)
+
+
+def _entry(path: Path) -> dict[str, str | int]:
+    content = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            content.update(block)
+    return {"bytes": path.stat().st_size, "sha256": content.hexdigest()}
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,168 @@
+"""Hugging Face's Trainer, with what mixtures and interruptions need."""
+
+import dataclasses
+import shutil
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+from trainer.errors import TrainingStopped
+from trainer.finetune.checkpoints import rotate, seal
+from trainer.finetune.metrics import Metrics
+from trainer.mixture import Mixture
+from trainer.recipe import Recipe
+from trainer.tuner.facts import step_of
+
+_SHAPES = {"linear": "linear", "constant": "constant_with_warmup", "cosine": "cosine"}
+
+
+class Loop(transformers.Trainer):
+    """A training loop over mixtures: the balance loss is that of the step, a checkpoint is whole or
+    not there, a loss that is no number ends the run, and a signal ends it after a checkpoint.
+    """
+
+    def __init__(self, recipe: Recipe, metrics: Metrics, **words: Any) -> None:
+        """`words` are those of transformers.Trainer."""
+        super().__init__(callbacks=[metrics, Stopping()], **words)
+        self.remove_callback(transformers.PrinterCallback)
+        self.recipe, self.metrics = recipe, metrics
+        mixed = any(isinstance(module, Mixture) for module in self.model.modules())
+        self._step = step_of(self.model) if mixed else None
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Tensor:
+        """One micro-batch. Raises TrainingStopped where its loss is no number, or memory is out."""
+        if self._step is not None:
+            passes = self.current_gradient_accumulation_steps * self.recipe.mixture.mask_draws
+            self._step.begin(micro_batches=passes)
+        self.metrics.see(inputs)
+        try:
+            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        except torch.OutOfMemoryError as error:
+            smaller = self.recipe.schedule.micro_batch // 2
+            advice = f"try --set schedule.micro_batch={smaller}" if smaller else "cut data.length"
+            raise TrainingStopped(
+                f"memory ran out at step {self.state.global_step + 1}: {advice}, or "
+                "--set checkpointing=true"
+            ) from error
+        if not torch.isfinite(loss):
+            raise TrainingStopped(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1}; take a smaller "
+                "optimiser.learning_rate, or base.precision=float32; the last checkpoint is kept"
+            )
+        return loss
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], *arguments: Any, **words: Any
+    ) -> Any:
+        """The mean over draws of masks, while training."""
+        draws = self.recipe.mixture.mask_draws if model.training else 1
+        if draws == 1:
+            return super().compute_loss(model, inputs, *arguments, **words)
+        passes = [
+            super(Loop, self).compute_loss(model, dict(inputs), *arguments, **words)
+            for _ in range(draws)
+        ]
+        return torch.stack(passes).mean()
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        run = Path(self.args.output_dir)
+        folder = run / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                seal(folder)
+                rotate(run, self.recipe.checkpoints.keep)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise TrainingStopped(
+                f"the checkpoint of step {self.state.global_step} could not be written: "
+                f"{error.strerror or error}; free some space and run again, which goes on from the "
+                "one before"
+            ) from error
+
+
+class Stopping(transformers.TrainerCallback):
+    """SIGTERM and SIGINT end a run after the step that is under way, with a checkpoint."""
+
+    def __init__(self) -> None:
+        """Not asked to yet."""
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Listen."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._ask)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Save and stop, where that was asked for."""
+        asked = self.asked
+        if args.world_size > 1:  # all processes stop after the same step
+            flag = torch.tensor(float(asked), device=args.device)
+            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+            asked = bool(flag)
+        if asked:
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Listen no more."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def arguments_of(recipe: Recipe, out: Path, *, processes: int, samples: int) -> Any:
+    """The TrainingArguments of a recipe. Raises TrainingStopped where the batch does not divide."""
+    schedule, optimiser = recipe.schedule, recipe.optimiser
+    accumulated, rest = divmod(schedule.batch, schedule.micro_batch * processes)
+    if rest or not accumulated:
+        raise TrainingStopped(
+            f"schedule.batch is {schedule.batch}: no multiple of schedule.micro_batch "
+            f"({schedule.micro_batch}) times {processes} processes; change one of them"
+        )
+    steps = schedule.steps or max(1, round(schedule.epochs * samples / schedule.batch))
+    names = {field.name for field in dataclasses.fields(transformers.TrainingArguments)}
+    recomputed = "activation" if "activation_checkpointing" in names else "gradient"
+    words: dict[str, Any] = {
+        f"{recomputed}_checkpointing": recipe.checkpointing,
+        "output_dir": str(out),
+        "per_device_train_batch_size": schedule.micro_batch,
+        "per_device_eval_batch_size": schedule.micro_batch,
+        "gradient_accumulation_steps": accumulated,
+        "max_steps": steps,
+        "learning_rate": optimiser.learning_rate,
+        "weight_decay": optimiser.weight_decay,
+        "adam_beta1": optimiser.beta1,
+        "adam_beta2": optimiser.beta2,
+        "adam_epsilon": optimiser.epsilon,
+        "max_grad_norm": optimiser.largest_gradient,
+        "lr_scheduler_type": _SHAPES[schedule.shape],
+        "warmup_steps": min(schedule.warmup_steps, steps // 2),
+        "logging_steps": max(1, min(10, steps // 10)),
+        "logging_nan_inf_filter": False,
+        "eval_strategy": "no",
+        "save_strategy": "steps",
+        "save_steps": recipe.checkpoints.every,
+        "save_total_limit": None,
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        "report_to": [],
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "ddp_find_unused_parameters": False,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "use_cpu": not torch.cuda.is_available(),
+    }
+    return transformers.TrainingArguments(**words)

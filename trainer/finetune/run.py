@@ -1,0 +1,158 @@
+"""From a recipe to a trained adapter, in a folder that a run can go on from."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from accelerate import PartialState
+from pydantic import BaseModel, ConfigDict
+
+from analyzer.text import shown
+from trainer.dataset.collate import Collate
+from trainer.dataset.prepare import Prepared, prepare
+from trainer.errors import InvalidRecipe
+from trainer.evaluate import Evaluation, evaluate
+from trainer.exports.base import load_tokenizer
+from trainer.exports.places import Place, find, new_folder
+from trainer.finetune.adapt import adapt
+from trainer.finetune.base import check_weights, load
+from trainer.finetune.checkpoints import last_whole
+from trainer.finetune.loop import Loop, arguments_of
+from trainer.finetune.metrics import Metrics
+from trainer.recipe import Recipe
+
+RECIPE, REPORT, METRICS, RESULT, ADAPTER = (
+    "recipe.json", "report.json", "metrics.jsonl", "result.json", "adapter",
+)  # fmt: skip
+Say = Callable[[str], None]
+
+
+def _nothing(line: str) -> None:
+    """Nobody listens."""
+
+
+class Trained(BaseModel):
+    """What a run came to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["finished", "stopped"]
+    steps: int
+    before: Evaluation
+    after: Evaluation | None = None
+    """None where the run was stopped."""
+
+
+def finetune(recipe: Recipe, out: Path, say: Say = _nothing) -> Trained:
+    """Train an adapter into `out/adapter`; a run of the same recipe in `out` goes on.
+
+    Under torchrun all processes call it.
+
+    Everything that can be known is checked before the first step: the base's files against the
+    plan, the data (a report of which goes to `say`), shapes and sizes. Raises InvalidRecipe where
+    `out` holds something else, InvalidData, ModelMismatch, TrainingStopped, and what `find` and
+    loading a model raise.
+    """
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    say = say if processes.is_main_process else _nothing
+    with processes.main_process_first():
+        done = _begin(recipe, out)
+    if done is not None:
+        return done
+    place = _place(recipe)
+    check_weights(place, recipe.plan)
+    prepared = prepare(recipe.data, load_tokenizer(place), task=recipe.task, seed=recipe.seed)
+    reports = {"train": prepared.report, "held_out": prepared.held_out_report}
+    for line in (line for report in reports.values() if report for line in report.lines()):
+        say(line)
+    written = {name: report and report.model_dump(mode="json") for name, report in reports.items()}
+    if processes.is_main_process:
+        _write(out / REPORT, json.dumps(written, indent=2))
+    return _train(recipe, out, place, prepared, say, processes)
+
+
+def _train(
+    recipe: Recipe, out: Path, place: Place, prepared: Prepared, say: Say, processes: PartialState
+) -> Trained:
+    transformers.set_seed(recipe.seed)
+    loaded = load(place, recipe.base, prepared.task, prepared.labels)
+    model: Any = adapt(loaded, recipe)
+    pad_id = loaded.tokenizer.pad_token_id
+    before = evaluate(model, prepared.held_out, pad_id)
+    say(f"before training: {_words(before)}")
+    metrics = Metrics(out / METRICS, say)
+    number, samples = processes.num_processes, len(prepared.train)
+    loop = Loop(
+        recipe,
+        metrics,
+        model=model,
+        args=arguments_of(recipe, out, processes=number, samples=samples),
+        data_collator=Collate(pad_id),
+        train_dataset=list(prepared.train),
+        processing_class=loaded.tokenizer,
+    )
+    with processes.main_process_first():
+        checkpoint = last_whole(out)
+    if processes.is_main_process:
+        metrics.go_on_from(_step_of(checkpoint))
+    if checkpoint is not None:
+        say(f"going on from {checkpoint.name}")
+    loop.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    steps = loop.state.global_step
+    if steps < loop.state.max_steps:
+        return Trained(status="stopped", steps=steps, before=before)
+    after = evaluate(model, prepared.held_out, pad_id)
+    say(f"after {steps} steps: {_words(after)}")
+    trained = Trained(status="finished", steps=steps, before=before, after=after)
+    if processes.is_main_process:
+        with new_folder(out / ADAPTER) as draft:
+            model.save_pretrained(draft)
+            loaded.tokenizer.save_pretrained(draft)
+        _write(out / RESULT, trained.model_dump_json(indent=2))
+    processes.wait_for_everyone()
+    return trained
+
+
+def _begin(recipe: Recipe, out: Path) -> Trained | None:
+    """Make the folder, or see that it is of this recipe; the result, where the run has ended."""
+    file = out / RECIPE
+    if not out.exists() or not any(out.iterdir()):
+        out.mkdir(parents=True, exist_ok=True)
+        _write(file, recipe.to_json())
+        return None
+    try:
+        before = Recipe.model_validate_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidRecipe(f"{shown(out)} holds no run; choose another --out") from error
+    if before.digest != recipe.digest:
+        raise InvalidRecipe(
+            f"{shown(out)} holds a run of another recipe; choose another --out, or remove it"
+        )
+    if (out / RESULT).is_file():
+        return Trained.model_validate_json((out / RESULT).read_bytes())
+    return None
+
+
+def _place(recipe: Recipe) -> Place:
+    base = recipe.base
+    return find(f"{base.path}@{base.revision}" if base.revision else base.path)
+
+
+def _step_of(checkpoint: Path | None) -> int:
+    if checkpoint is None:
+        return 0
+    return int(json.loads((checkpoint / "trainer_state.json").read_bytes())["global_step"])
+
+
+def _write(file: Path, text: str) -> None:
+    draft = file.with_name(f".{file.name}")
+    draft.write_text(text + "\n", encoding="utf-8")
+    draft.rename(file)
+
+
+def _words(found: Evaluation) -> str:
+    accuracy = "" if found.accuracy is None else f", accuracy {found.accuracy:.3f}"
+    return f"loss {found.loss:.4f}{accuracy} on {found.samples:,} held-out samples"

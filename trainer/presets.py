@@ -1,0 +1,80 @@
+"""Presets: the values of the papers (and of their code, where those differ) as parts of a recipe.
+
+    mola, alphalora   MoLA (arXiv 2402.08562), AlphaLoRA (arXiv 2410.10054): top-k, AdamW 3e-4 with
+                      100 warm-up steps, then linear; 128 samples a step, dropout 0.05; the balance
+                      loss on unpadded tokens a module instead of pooled (`balance: mola` is theirs)
+    adamole           AdaMoLE (arXiv 2405.00361): thresholds, AdamW 1e-4, constant after 200 steps,
+                      16 samples a step, its own balance loss
+    lora_dropout      LoRA Dropout (arXiv 2404.09610) over a top-k mixture: rate 0.1 and two draws a
+                      step; the paper's own could not be had, so sweep 0.05 to 0.5
+    lora              the baseline: one LoRA a module with as many parameters as the mixture
+
+No torch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from allocator.plan import Plan
+from trainer.errors import InvalidRecipe
+from trainer.recipe import PresetName, Recipe, Task
+
+_PAPER: dict[str, dict[str, Any]] = {
+    "optimiser": {"learning_rate": 3e-4},
+    "schedule": {"shape": "linear", "warmup_steps": 100, "batch": 128, "micro_batch": 8},
+}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "mola": {**_PAPER, "mixture": {"mask": "dropout", "mask_rate": 0.05}},
+    "alphalora": {**_PAPER, "mixture": {"mask": "dropout", "mask_rate": 0.05}},
+    "adamole": {
+        "optimiser": {"learning_rate": 1e-4},
+        "schedule": {"shape": "constant", "warmup_steps": 200, "batch": 16, "micro_batch": 4},
+        "mixture": {
+            "gate": "threshold", "balance": "adamole", "mask": "dropout", "mask_rate": 0.05,
+        },
+    },
+    "lora_dropout": {
+        **_PAPER, "mixture": {"mask": "lora_dropout", "mask_rate": 0.1, "mask_draws": 2},
+    },
+    "lora": {**_PAPER, "mixture": {"kind": "lora", "mask": "dropout", "mask_rate": 0.05}},
+}  # fmt: skip
+
+
+def preset_of(plan: Plan) -> PresetName:
+    """The preset that goes with a plan's method; alphalora where the method has none."""
+    return "mola" if plan.method in ("mola", "uniform") else "alphalora"
+
+
+def make_recipe(
+    plan: Plan,
+    *,
+    task: Task,
+    base: Mapping[str, Any],
+    data: Mapping[str, Any],
+    preset: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """A recipe of a preset (that of the plan's method) with `changes` in its sections.
+
+    `changes` maps `section.field` (or a field of the recipe itself) to a value. Raises
+    InvalidRecipe, naming the field, for one that is unknown or a value that cannot be.
+    """
+    name: str = preset or preset_of(plan)
+    if name not in PRESETS:
+        raise InvalidRecipe(f"preset is {name!r}; give one of {', '.join(PRESETS)}")
+    words: dict[str, Any] = {section: dict(values) for section, values in PRESETS[name].items()}
+    words |= {"preset": name, "task": task, "plan": plan, "base": dict(base), "data": dict(data)}
+    for key, value in (changes or {}).items():
+        section, _, field = key.rpartition(".")
+        place = words.setdefault(section, {}) if section else words
+        if not isinstance(place, dict):
+            raise InvalidRecipe(f"{key} is no field of a recipe; see docs/training.md")
+        place[field] = value
+    try:
+        return Recipe.model_validate(words)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+        raise InvalidRecipe(f"{where}: {first['msg']}; see docs/training.md") from error
