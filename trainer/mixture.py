@@ -122,7 +122,7 @@ class Mixture(nn.Module):
     ) -> Tensor:
         step, before = self.step, _is_recomputed()
         count = x.numel() // self.in_features
-        tokens = step.tokens(self.side, count)
+        tokens = step.tokens(self.side, x)
         pooled = self.balance.name == "mola"
         pool = step.current.pools[self.balance.layer] if pooled else None
         rule = Rule(self.gate, self.balance, self.shape.scale, step.factor, pool, before)

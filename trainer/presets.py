@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from allocator.plan import Plan
+from trainer.dataset.sums import sums_of
 from trainer.errors import InvalidRecipe
 from trainer.recipe import PresetName, Recipe, Task
 
@@ -59,15 +60,19 @@ def make_recipe(
     """A recipe of a preset (that of the plan's method) with `changes` in its sections.
 
     `changes` maps `section.field` (or a field of the recipe itself) to a value. Raises
-    InvalidRecipe, naming the field, for one that is unknown or a value that cannot be.
+    InvalidRecipe, naming the field, for one that is unknown or a value that cannot be, and
+    InvalidData where the data cannot be read.
     """
     name: str = preset or preset_of(plan)
     if name not in PRESETS:
         raise InvalidRecipe(f"preset is {name!r}; give one of {', '.join(PRESETS)}")
     words: dict[str, Any] = {section: dict(values) for section, values in PRESETS[name].items()}
-    words |= {"preset": name, "task": task, "plan": plan, "base": dict(base), "data": dict(data)}
+    files = {**data, "sums": sums_of(data["train"], data.get("held_out"))}
+    words |= {"preset": name, "task": task, "plan": plan, "base": dict(base), "data": files}
     for key, value in (changes or {}).items():
         section, _, field = key.rpartition(".")
+        if key in ("preset", "task", "plan"):
+            raise InvalidRecipe(f"{key} is no field to set: it decides what others begin as")
         place = words.setdefault(section, {}) if section else words
         if not isinstance(place, dict):
             raise InvalidRecipe(f"{key} is no field of a recipe; see docs/training.md")

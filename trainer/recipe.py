@@ -55,6 +55,7 @@ class Data(Record):
         None, description="the same for evaluation; null: a share of train"
     )
     held_out_share: float = Field(0.1, gt=0, lt=1, description="where held_out is null")
+    sums: tuple[str, ...] = Field(description="sha256 of what train and held_out hold")
     length: int = Field(256, ge=8, description="tokens of a sample at most; longer ones are cut")
     labels: tuple[str, ...] | None = Field(None, description="classes, in the head's order")
 

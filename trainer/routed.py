@@ -169,7 +169,7 @@ def sums_of(routing: Routing, tokens: Tensor | None) -> tuple[Tensor, Tensor | f
     if tokens is None:
         return parts.sum(dim=1), float(parts.shape[1])
     weights = tokens.to(parts.dtype)
-    return weights @ parts, weights.sum().clamp_(min=1.0)
+    return (parts * weights.unsqueeze(-1)).sum(dim=1), weights.sum().clamp_(min=1.0)
 
 
 def balanced(rule: Rule, picks: Tensor, count: Tensor | float) -> Tensor | None:
@@ -189,7 +189,7 @@ def of_scores(rule: Rule, of_token: Tensor | None, tokens: Tensor | None) -> Ten
     """The balance loss's gradient of the scores: T × E, or 1 × E where all tokens count."""
     pool = rule.pool
     if pool is not None and pool.picks is not None:
-        of_token = rule.balance.gradient(pool.picks, pool.tokens, rule.gate.picks, rule.factor)
+        of_token = rule.balance.gradient(pool.picks, pool.tokens, None, rule.factor)
     if of_token is None or tokens is None:
         return of_token
     return tokens.to(of_token.dtype).unsqueeze(-1) * of_token

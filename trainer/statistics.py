@@ -37,14 +37,15 @@ class Counter:
         """Sums (3 × E) of active experts, gates and −p·ln p over so many tokens."""
         if self._sums.device != sums.device:
             self._sums, self._tokens = self._sums.to(sums.device), self._tokens.to(sums.device)
-        self._sums += sums
+        # Not in place: what was made in inference mode could not be changed outside of it.
+        self._sums = self._sums + sums
         if self._each is None:
-            self._tokens += tokens
+            self._tokens = self._tokens + tokens
 
     def reset(self) -> None:
         """Forget what was counted."""
-        self._sums.zero_()
-        self._tokens.zero_()
+        self._sums = torch.zeros_like(self._sums)
+        self._tokens = torch.zeros_like(self._tokens)
 
     def read(self) -> ModuleStatistics:
         """What was counted; waits for the device."""

@@ -49,18 +49,18 @@ class Step:
         before, self.current = self.current, Pass(masks)
         return before
 
-    def tokens(self, side: Side, count: int) -> Tensor | None:
-        """Which of `count` tokens (flattened) are not padding; None for all of them.
+    def tokens(self, side: Side, x: Tensor) -> Tensor | None:
+        """Which tokens of `x` (… × in), flattened, are not padding; None for all of them.
 
         A mask that is longer along its sequence than what is seen, as in generation with a cache,
-        says so of its last positions.
+        says so of its last positions. One of other sizes says nothing.
         """
         mask = self.current.masks.get(side)
         if mask is None or mask.ndim != 2:
             return None
-        if mask.numel() != count:
-            length, rest = divmod(count, mask.shape[0])
-            if rest or not 0 < length < mask.shape[1]:
+        seen = x.shape[:-1]
+        if mask.numel() != seen.numel():
+            if len(seen) != 2 or seen[0] != mask.shape[0] or not 0 < seen[1] < mask.shape[1]:
                 return None
-            mask = mask[:, -length:]
-        return mask.reshape(-1)
+            mask = mask[:, -seen[1] :]
+        return mask.reshape(-1).to(x.device)

@@ -55,6 +55,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Fine-tune the mixture that a plan describes; a run that was stopped goes on."""
+    from service.cli.failures import INTERRUPTED
     from trainer.exports.base import silence
 
     silence()
@@ -80,6 +81,7 @@ def train(
         typer.echo(f"the adapter is in {folder / 'adapter'}")
     else:
         typer.echo(f"stopped after step {trained.steps}; the same command goes on from there")
+        raise typer.Exit(INTERRUPTED)
 
 
 def _recipe(

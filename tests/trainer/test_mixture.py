@@ -252,6 +252,27 @@ def test_a_pick_whose_share_vanishes_still_counts():
     assert (found.tokens, found.mean_gate, found.load_share) == (10, (1, 0, 0), (0.5, 0.5, 0))
 
 
+def test_a_pass_in_inference_mode_leaves_it_trainable():
+    mixture = Mixture(4, 4, MixtureShape(3, 2, 8, 8))
+    with torch.inference_mode():
+        mixture(torch.randn(5, 4), torch.zeros(5, 4))
+    mixture(torch.randn(5, 4), torch.zeros(5, 4)).sum().backward()
+    assert mixture.counter.read().tokens == 10
+    mixture.counter.reset()
+    assert mixture.counter.read().tokens == 0
+
+
+def test_a_mask_of_other_sizes_says_nothing():
+    """Tokens without padding, run together: their number may divide by the batch by chance."""
+    mixture = Mixture(4, 4, MixtureShape(3, 2, 8, 8))
+    mixture.step.see({"main": torch.tensor([[1] * 6, [1, 1, 1, 1, 0, 0]])})
+    mixture(torch.randn(10, 4), torch.zeros(10, 4))
+    assert mixture.counter.read().tokens == 10
+    mixture.counter.reset()
+    mixture(torch.randn(2, 3, 4), torch.zeros(2, 3, 4))
+    assert mixture.counter.read().tokens == 4, "the last three positions"
+
+
 def test_a_mixture_beside_a_plain_linear_layer():
     base = nn.Linear(8, 6)
     layer = MixtureLinear(base, Mixture(8, 6, MixtureShape(3, 2, 2, 4)))

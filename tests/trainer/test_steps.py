@@ -11,6 +11,9 @@ from analyzer.api import outline
 from tests.families import save_family
 from tests.trainer.plain import Plain
 from tests.trainer.small import micro_batches, planned, small_model, starve
+from trainer.balance import Balance, Pool
+from trainer.gates import TopK
+from trainer.routed import Rule, of_scores
 from trainer.tuner import MixtureConfig
 from trainer.tuner.facts import mixtures, reset_statistics, statistics, step_of
 
@@ -201,6 +204,16 @@ def test_several_passes_before_one_backward_pass_keep_apart(plans, case):
     step_of(model).begin(micro_batches=len(batches))
     (sum(model(**batch).loss for batch in batches) / len(batches)).backward()
     gradients_are(model, wanted)
+
+
+def test_the_mola_loss_counts_the_picks_of_modules_with_other_k():
+    """Twenty tokens at one module of k = 1 and ten of k = 2: shares are of forty picks."""
+    balance, pool = Balance("mola", 1.0, "layer"), Pool()
+    rule = Rule(TopK(1), balance, 1.0, 1.0, pool, counted_before=False)
+    pool.add(torch.tensor([12.0, 8.0, 0.0]), 20.0)
+    pool.add(torch.tensor([10.0, 5.0, 5.0]), 10.0)
+    found = of_scores(rule, None, None)
+    torch.testing.assert_close(found, 3 * torch.tensor([22.0, 13.0, 5.0]) / 40 / 30)
 
 
 def test_generation_counts_by_its_own_mask(t5):

@@ -58,13 +58,13 @@ def load(place: Place, base: Base, task: Task, labels: tuple[str, ...] | None) -
         words["label2id"] = {label: index for index, label in enumerate(labels)}
     config = read_config(place)
     tokenizer = _with_padding(load_tokenizer(place))
-    if task == "classification" and config.pad_token_id is None:
+    if task == "classification":  # by it such heads find the last token
         words["pad_token_id"] = tokenizer.pad_token_id
     if base.quantisation != "none":
         words |= _quantised(base.quantisation)
     try:
         model, found = _CLASSES[task].from_pretrained(
-            place.folder, dtype=_DTYPES[base.precision], use_safetensors=True,
+            place.folder, dtype=_dtype(base.precision, config), use_safetensors=True,
             local_files_only=True, trust_remote_code=False, output_loading_info=True, **words,
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError, ImportError) as error:
@@ -78,6 +78,13 @@ def load(place: Place, base: Base, task: Task, labels: tuple[str, ...] | None) -
             "fetch the model again"
         )
     return Loaded(model, tokenizer, tuple(missing))
+
+
+def _dtype(precision: Precision, config: Any) -> Any:
+    """float16 would need its losses scaled, and what underflows is lost in silence."""
+    if precision == "auto" and str(config.dtype).removeprefix("torch.") == "float16":
+        return torch.bfloat16
+    return _DTYPES[precision]
 
 
 def _with_padding(tokenizer: Any) -> Any:
@@ -94,6 +101,8 @@ def _quantised(name: Quantisation) -> dict[str, Any]:
     words: dict[str, Any] = {"load_in_8bit": True}
     if name == "nf4":
         words = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+        if torch.cuda.is_available():
+            words["bnb_4bit_compute_dtype"] = torch.bfloat16
     config: Any = transformers.BitsAndBytesConfig
-    place = {"": 0} if torch.cuda.is_available() else {"": "cpu"}
+    place = {"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"}
     return {"quantization_config": config(**words), "device_map": place}

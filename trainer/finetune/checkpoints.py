@@ -36,8 +36,8 @@ def is_whole(folder: Path) -> bool:
     try:
         files = json.loads((folder / MANIFEST).read_bytes())["files"]
         return bool(files) and all(_entry(folder / name) == entry for name, entry in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # a disk that cannot be read is another matter: nothing is removed then
 
 
 def found_in(run: Path) -> list[Path]:

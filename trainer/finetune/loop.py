@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from trainer.errors import TrainingStopped
+from trainer.exports.places import first_line
 from trainer.finetune.checkpoints import rotate, seal
 from trainer.finetune.metrics import Metrics
 from trainer.mixture import Mixture
@@ -29,9 +31,14 @@ class Loop(transformers.Trainer):
 
     def __init__(self, recipe: Recipe, metrics: Metrics, **words: Any) -> None:
         """`words` are those of transformers.Trainer."""
-        super().__init__(callbacks=[metrics, Stopping()], **words)
+        self.stopping = Stopping()
+        super().__init__(callbacks=[metrics, self.stopping], **words)
         self.remove_callback(transformers.PrinterCallback)
         self.recipe, self.metrics = recipe, metrics
+        if recipe.task == "classification":
+            self.model_accepts_loss_kwargs = (
+                False  # heads take them, and return a mean all the same
+            )
         mixed = any(isinstance(module, Mixture) for module in self.model.modules())
         self._step = step_of(self.model) if mixed else None
 
@@ -81,12 +88,12 @@ class Loop(transformers.Trainer):
             if self.args.should_save:
                 seal(folder)
                 rotate(run, self.recipe.checkpoints.keep)
-        except OSError as error:
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have own
             shutil.rmtree(folder, ignore_errors=True)
             raise TrainingStopped(
                 f"the checkpoint of step {self.state.global_step} could not be written: "
-                f"{error.strerror or error}; free some space and run again, which goes on from the "
-                "one before"
+                f"{first_line(error)}; free some space and run again, which goes on from the one "
+                "before"
             ) from error
 
 
@@ -114,10 +121,10 @@ class Stopping(transformers.TrainerCallback):
         if asked:
             control.should_save = control.should_training_stop = True
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Listen no more."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    def put_back(self) -> None:
+        """Listen no more; to be called however the run ends."""
+        while self._before:
+            signal.signal(*self._before.popitem())
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
@@ -165,4 +172,7 @@ def arguments_of(recipe: Recipe, out: Path, *, processes: int, samples: int) -> 
         "dataloader_pin_memory": torch.cuda.is_available(),
         "use_cpu": not torch.cuda.is_available(),
     }
-    return transformers.TrainingArguments(**words)
+    found = transformers.TrainingArguments(**words)
+    if found.n_gpu > 1:  # or the Trainer would make threads of them; torchrun makes processes
+        found._n_gpu = 1
+    return found

@@ -29,14 +29,19 @@ class Metrics(transformers.TrainerCallback):
         if self._file.exists():
             lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
-            self._file.write_text("".join(kept), encoding="utf-8")
+            draft = self._file.with_name(f".{self._file.name}")
+            draft.write_text("".join(kept), encoding="utf-8")
+            draft.rename(self._file)
 
     def see(self, inputs: dict[str, Any]) -> None:
         """A micro-batch goes into the model."""
         self._tokens += int(inputs["attention_mask"].sum())
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Time runs from here."""
+    def on_train_begin(
+        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        """Time runs from here, and routers are counted."""
+        reset_statistics(model)
         self._tokens, self._since = 0, time.monotonic()
 
     def on_log(

@@ -1,6 +1,8 @@
 """From a recipe to a trained adapter, in a folder that a run can go on from."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from analyzer.text import shown
 from trainer.dataset.collate import Collate
 from trainer.dataset.prepare import Prepared, prepare
+from trainer.dataset.sums import sums_of
 from trainer.errors import InvalidRecipe
 from trainer.evaluate import Evaluation, evaluate
 from trainer.exports.base import load_tokenizer
@@ -80,6 +83,9 @@ def _train(
     transformers.set_seed(recipe.seed)
     loaded = load(place, recipe.base, prepared.task, prepared.labels)
     model: Any = adapt(loaded, recipe)
+    model.peft_config["default"].base_model_name_or_path = place.name
+    if recipe.base.quantisation == "none":
+        model.to(processes.device)
     pad_id = loaded.tokenizer.pad_token_id
     before = evaluate(model, prepared.held_out, pad_id)
     say(f"before training: {_words(before)}")
@@ -100,14 +106,14 @@ def _train(
         metrics.go_on_from(_step_of(checkpoint))
     if checkpoint is not None:
         say(f"going on from {checkpoint.name}")
-    loop.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    steps = loop.state.global_step
-    if steps < loop.state.max_steps:
+    steps = _go(loop, checkpoint)
+    if steps < loop.args.max_steps:
         return Trained(status="stopped", steps=steps, before=before)
     after = evaluate(model, prepared.held_out, pad_id)
     say(f"after {steps} steps: {_words(after)}")
     trained = Trained(status="finished", steps=steps, before=before, after=after)
     if processes.is_main_process:
+        shutil.rmtree(out / ADAPTER, ignore_errors=True)  # of a run that ended before its result
         with new_folder(out / ADAPTER) as draft:
             model.save_pretrained(draft)
             loaded.tokenizer.save_pretrained(draft)
@@ -116,10 +122,24 @@ def _train(
     return trained
 
 
+def _go(loop: Loop, checkpoint: Path | None) -> int:
+    """Train to the end, or to a signal; the steps made. A checkpoint may be of the last step."""
+    reached = _step_of(checkpoint)
+    if checkpoint is not None and reached >= loop.args.max_steps:
+        loop._load_from_checkpoint(str(checkpoint))
+        return reached
+    try:
+        loop.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    finally:
+        loop.stopping.put_back()
+    return int(loop.state.global_step)
+
+
 def _begin(recipe: Recipe, out: Path) -> Trained | None:
     """Make the folder, or see that it is of this recipe; the result, where the run has ended."""
     file = out / RECIPE
-    if not out.exists() or not any(out.iterdir()):
+    _check(recipe)
+    if not out.exists() or all(path.name == f".{RECIPE}" for path in out.iterdir()):
         out.mkdir(parents=True, exist_ok=True)
         _write(file, recipe.to_json())
         return None
@@ -134,6 +154,17 @@ def _begin(recipe: Recipe, out: Path) -> Trained | None:
     if (out / RESULT).is_file():
         return Trained.model_validate_json((out / RESULT).read_bytes())
     return None
+
+
+def _check(recipe: Recipe) -> None:
+    data = recipe.data
+    if sums_of(data.train, data.held_out) != data.sums:
+        raise InvalidRecipe(
+            f"{shown(data.train)} (or what is held out) has changed since the recipe was made; "
+            "make the recipe anew"
+        )
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true"):
+        raise InvalidRecipe("FSDP is not supported by this command yet; use torchrun, which is DDP")
 
 
 def _place(recipe: Recipe) -> Place:
