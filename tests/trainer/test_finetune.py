@@ -194,6 +194,20 @@ def test_a_loss_that_is_no_number_ends_it(tmp_path):
     assert not (tmp_path / "run" / "adapter").exists()
 
 
+def test_a_gradient_that_is_not_finite_gets_into_no_weight(tmp_path, monkeypatch):
+    recipe = recipe_in(tmp_path, pairs(64), schedule__steps=6)
+
+    def overflow(self, args, state, control, model, **words):
+        router = next(p for n, p in model.named_parameters() if n.endswith("router"))
+        router.register_hook(lambda g: g * float("inf") if state.global_step == 3 else g)
+
+    monkeypatch.setattr(loop.Metrics, "on_train_begin", overflow)
+    with pytest.raises(TrainingStopped, match="a gradient is not finite at step 4"):
+        finetune(recipe, tmp_path / "run")
+    kept = load_file(last_whole(tmp_path / "run") / "adapter_model.safetensors")
+    assert all(torch.isfinite(value).all() for value in kept.values())
+
+
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
     recipe = recipe_in(tmp_path, pairs(64), schedule__steps=6)
     save = transformers.Trainer._save_rng_state

@@ -32,7 +32,7 @@ class Loop(transformers.Trainer):
     def __init__(self, recipe: Recipe, metrics: Metrics, **words: Any) -> None:
         """`words` are those of transformers.Trainer."""
         self.stopping = Stopping()
-        super().__init__(callbacks=[metrics, self.stopping], **words)
+        super().__init__(callbacks=[metrics, self.stopping, Finite()], **words)
         self.remove_callback(transformers.PrinterCallback)
         self.recipe, self.metrics = recipe, metrics
         if recipe.task == "classification":
@@ -95,6 +95,21 @@ class Loop(transformers.Trainer):
                 f"{first_line(error)}; free some space and run again, which goes on from the one "
                 "before"
             ) from error
+
+
+class Finite(transformers.TrainerCallback):
+    """Ends a run before a gradient that is no number gets into the weights."""
+
+    def on_pre_optimizer_step(
+        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        """Raise TrainingStopped, with the step."""
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        if not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+            raise TrainingStopped(
+                f"a gradient is not finite at step {state.global_step + 1}; take a smaller "
+                "optimiser.learning_rate, or base.precision=float32; the last checkpoint is kept"
+            )
 
 
 class Stopping(transformers.TrainerCallback):
