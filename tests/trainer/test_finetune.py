@@ -23,6 +23,7 @@ from trainer.finetune.run import _place, finetune
 from trainer.tuner.facts import load_adapter
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
@@ -94,7 +95,6 @@ def test_a_step_of_the_loop_has_the_gradients_of_plain_autograd(tmp_path, monkey
         torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=0)
 
 
-@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one_that_accumulates(tmp_path):
     recipe = recipe_in(
         tmp_path, pairs(200), schedule__steps=12, mixture__mask="none", mixture__mask_rate=0.0,
@@ -134,7 +134,6 @@ def test_the_plain_lora_has_as_many_parameters(tmp_path):
     assert abs(counts[1] / counts[0] - 1) < 0.05
 
 
-@pytest.mark.slow
 def test_killed_twelve_times_it_ends_as_if_it_never_was(tmp_path):
     """Half of the kills cut off a checkpoint."""
     recipe = recipe_in(tmp_path, pairs(200), schedule__steps=26)
