@@ -54,7 +54,7 @@ def lines(path, rows):
 
 
 def prepared(place, tokenizer=None, task=None, seed=0, **options):
-    data = Data(train=str(place), **options)
+    data = Data(sums=(), train=str(place), **options)
     return prepare(data, tokenizer or tokenizer_of(), task=task, seed=seed)
 
 
