@@ -95,14 +95,6 @@ class TopK:
         return found
 
 
-class Dense(TopK):
-    """Every expert, by its probability."""
-
-    def __init__(self, experts: int) -> None:
-        """All of so many experts are active."""
-        super().__init__(experts)
-
-
 class Threshold:
     """What exceeds a limit τ = τ_max · σ(z) of each token, divided by its sum.
 
@@ -151,7 +143,7 @@ def make_gate(name: GateName, experts: int, top_k: int, largest: float | None) -
     if name == "topk":
         return TopK(top_k)
     if name == "dense":
-        return Dense(experts)
+        return TopK(experts)
     return Threshold(1.0 / experts if largest is None else largest)
 
 

@@ -2,7 +2,7 @@
 
 base: the base model, its files checked against the plan, with the head that the task needs
 adapt: the mixture (or the plain LoRA) that a recipe asks for
-checkpoints: which of a run's checkpoints are whole
+files, checkpoints: what is written whole; which of a run's checkpoints are whole
 loop: Hugging Face's Trainer, with what mixtures and interruptions need
 metrics: metrics.jsonl, and lines for the terminal
 run: from a recipe to a trained adapter

@@ -66,11 +66,9 @@ def rotate(run: Path, keep: int) -> None:
 
 
 def _entry(path: Path) -> dict[str, str | int]:
-    content = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            content.update(block)
-    return {"bytes": path.stat().st_size, "sha256": content.hexdigest()}
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
 
 
 def _sync(path: Path) -> None:

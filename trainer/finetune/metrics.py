@@ -11,6 +11,7 @@ import psutil
 import torch
 import transformers
 
+from trainer.finetune.files import replace_text
 from trainer.tuner.facts import reset_statistics, statistics
 
 Say = Callable[[str], None]
@@ -29,9 +30,7 @@ class Metrics(transformers.TrainerCallback):
         if self._file.exists():
             lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
-            draft = self._file.with_name(f".{self._file.name}")
-            draft.write_text("".join(kept), encoding="utf-8")
-            draft.rename(self._file)
+            replace_text(self._file, "".join(kept))
 
     def see(self, inputs: dict[str, Any]) -> None:
         """A micro-batch goes into the model."""

@@ -23,6 +23,7 @@ from trainer.exports.places import Place, find, new_folder
 from trainer.finetune.adapt import adapt
 from trainer.finetune.base import check_weights, load
 from trainer.finetune.checkpoints import last_whole
+from trainer.finetune.files import replace_text
 from trainer.finetune.loop import Loop, arguments_of
 from trainer.finetune.metrics import Metrics
 from trainer.recipe import Recipe
@@ -73,7 +74,7 @@ def finetune(recipe: Recipe, out: Path, say: Say = _nothing) -> Trained:
         say(line)
     written = {name: report and report.model_dump(mode="json") for name, report in reports.items()}
     if processes.is_main_process:
-        _write(out / REPORT, json.dumps(written, indent=2))
+        replace_text(out / REPORT, json.dumps(written, indent=2) + "\n")
     return _train(recipe, out, place, prepared, say, processes)
 
 
@@ -117,7 +118,7 @@ def _train(
         with new_folder(out / ADAPTER) as draft:
             model.save_pretrained(draft)
             loaded.tokenizer.save_pretrained(draft)
-        _write(out / RESULT, trained.model_dump_json(indent=2))
+        replace_text(out / RESULT, trained.model_dump_json(indent=2) + "\n")
     processes.wait_for_everyone()
     return trained
 
@@ -141,7 +142,7 @@ def _begin(recipe: Recipe, out: Path) -> Trained | None:
     _check(recipe)
     if not out.exists() or all(path.name == f".{RECIPE}" for path in out.iterdir()):
         out.mkdir(parents=True, exist_ok=True)
-        _write(file, recipe.to_json())
+        replace_text(file, recipe.to_json() + "\n")
         return None
     try:
         before = Recipe.model_validate_json(file.read_bytes())
@@ -176,12 +177,6 @@ def _step_of(checkpoint: Path | None) -> int:
     if checkpoint is None:
         return 0
     return int(json.loads((checkpoint / "trainer_state.json").read_bytes())["global_step"])
-
-
-def _write(file: Path, text: str) -> None:
-    draft = file.with_name(f".{file.name}")
-    draft.write_text(text + "\n", encoding="utf-8")
-    draft.rename(file)
 
 
 def _words(found: Evaluation) -> str:
