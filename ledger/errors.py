@@ -4,9 +4,10 @@
     ├── SettingsError        a setting that cannot be; the message names its variable
     ├── DatabaseUnavailable  the database does not answer, or gave up on a statement
     ├── WrongVersion         the database's tables are not those of this version
-    ├── NotFound             no such job, analysis or key, or not this owner's
-    ├── Conflict             the job's state does not allow it
+    ├── NotFound             no such job, analysis, dataset or key, or not this owner's
+    ├── Conflict             the state of a job does not allow it
     ├── KeyReused            an idempotency key came back with another request
+    ├── NoRoom               an owner's datasets take as much as they may
     ├── QuotaExceeded        an owner has asked for as much as it may; carries when to try again
     ├── InvalidCursor        a page cursor that this service did not make for this list
     │   └── ExpiredCursor    one that is too old
@@ -34,7 +35,7 @@ class WrongVersion(LedgerError):
 
 
 class NotFound(LedgerError):
-    """No such job, analysis or key, or not this owner's."""
+    """No such job, analysis, dataset or key, or not this owner's."""
 
 
 class Conflict(LedgerError):
@@ -52,6 +53,10 @@ class QuotaExceeded(LedgerError):
         """Try again after so many seconds."""
         super().__init__(message)
         self.seconds = seconds
+
+
+class NoRoom(LedgerError):
+    """An owner's datasets take as much as they may."""
 
 
 class InvalidCursor(LedgerError):

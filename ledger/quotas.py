@@ -20,7 +20,7 @@ def take(connection: Connection, settings: Settings, owner: str) -> None:
     """
     if not (settings.submit_rate or settings.open_jobs or settings.open_units):
         return
-    _take_turn(connection, owner, settings.submit_rate, settings.submit_burst)
+    take_turn(connection, owner, settings.submit_rate, settings.submit_burst)
     for most, count, what in (
         (settings.open_jobs, _open_jobs, "jobs of yours have not ended"),
         (settings.open_units, _open_units, "units of work are what your jobs wait for"),
@@ -31,8 +31,12 @@ def take(connection: Connection, settings: Settings, owner: str) -> None:
             )
 
 
-def _take_turn(connection: Connection, owner: str, rate: float, burst: int) -> None:
-    """The generic cell rate algorithm: one number, when all that was spent has come back."""
+def take_turn(connection: Connection, owner: str, rate: float, burst: int) -> None:
+    """Count one submission and lock the owner's row. Raises QuotaExceeded.
+
+    The generic cell rate algorithm: one number, when all that was spent has come back. A rate of
+    0 locks the row alone.
+    """
     mine = allowances.c.owner == owner
     insert_new(connection, allowances, {"owner": owner, "spent_until": 0.0})
     left = connection.scalar(select(allowances.c.spent_until - now()).where(mine).with_for_update())

@@ -57,6 +57,15 @@ class Settings(BaseSettings):
     models: str = Field(
         "", description="folders that local models may lie in, separated by colons; empty: none"
     )
+    datasets: str = Field(
+        "", description="folders of datasets to train on, separated by colons; empty: none"
+    )
+    dataset_bytes: int = Field(
+        1_000_000_000, ge=0, le=2**31 - 1, description="largest uploaded dataset; 0: no uploads"
+    )
+    datasets_total_bytes: int = Field(
+        10_000_000_000, ge=0, description="uploaded datasets of an owner together; 0: any"
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
     api_processes: int = Field(1, ge=1, description="processes that `tailora api` serves with")
@@ -114,7 +123,7 @@ class Settings(BaseSettings):
             raise ValueError("it is no URL") from error
         return value
 
-    @field_validator("models")
+    @field_validator("models", "datasets")
     @classmethod
     def _folders(cls, value: str) -> str:
         for part in filter(None, value.split(os.pathsep)):
@@ -154,7 +163,12 @@ class Settings(BaseSettings):
     @cached_property
     def roots(self) -> tuple[Path, ...]:
         """Folders that local models may lie in, links resolved."""
-        return tuple(Path(part).resolve() for part in self.models.split(os.pathsep) if part)
+        return _resolved(self.models)
+
+    @cached_property
+    def dataset_roots(self) -> tuple[Path, ...]:
+        """Folders whose entries are datasets, links resolved."""
+        return _resolved(self.datasets)
 
     @property
     def on_loopback(self) -> bool:
@@ -172,6 +186,10 @@ class Settings(BaseSettings):
         return {
             variable(name): str(getattr(self, name)) for name in sorted(type(self).model_fields)
         }
+
+
+def _resolved(folders: str) -> tuple[Path, ...]:
+    return tuple(Path(part).resolve() for part in folders.split(os.pathsep) if part)
 
 
 def variable(name: str) -> str:

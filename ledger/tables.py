@@ -204,6 +204,22 @@ artifacts = Table(
 )
 """Bytes by their checksum: in the row, or in a file of that name where they are large."""
 
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("format", String(8), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("artifact", DIGEST, ForeignKey("artifacts.sha256"), nullable=False),
+    Column("columns", JSON),
+    Column("labels", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "owner", "id"),
+)
+"""Data for trainings that somebody uploaded. `columns` are null where nobody could read them."""
+
 workers = Table(
     "workers",
     metadata,

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("tailora", "service", "worker", "trainer", "allocator", "ledger", "analyzer")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LIGHT_IN_TRAINER = (
-    "errors", "recipe", "presets", "shape", "dataset.columns", "dataset.read", "dataset.prepare",
+    "errors", "recipe", "presets", "shape", "dataset.columns", "dataset.look", "dataset.read",
+    "dataset.prepare",
 )  # fmt: skip
 NEEDS_TORCH = {"analyzer.decode", "analyzer.dequantize", "analyzer.eigenvalues", "analyzer.solver"}
 

@@ -49,6 +49,7 @@ def start_over(ledger: Ledger) -> None:
     with ledger.database.write() as connection:
         units.expire_all(connection)
         unsend_all(connection)
+    ledger.artifacts.sweep(0.0)
 
 
 class Supervisor:
