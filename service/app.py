@@ -13,6 +13,9 @@ from analyzer.version import tailora_version
 from ledger.access import Ledger
 from service import problems
 from service.analyses.endpoints import router as analyses
+from service.datasets.endpoints import PATH as DATASETS
+from service.datasets.endpoints import router as datasets
+from service.datasets.uploads import Uploads
 from service.glimpses import Glimpses
 from service.guard import Guard
 from service.jobs.remembered import EndedJobs
@@ -70,11 +73,12 @@ def create_app(ledger: Ledger) -> FastAPI:
     app.state.keys = KeyRing(ledger)
     app.state.refusals = Refusals(ledger.settings.refusals)
     app.state.ended_jobs = EndedJobs()
+    app.state.uploads = Uploads()
     app.state.watches = Watches(ledger)
     app.state.http_metrics = HttpMetrics()
     app.state.readiness_threads = CapacityLimiter(MOST_HANGING)
     problems.install(app)
-    for router in (plans, analyses, models, system, metrics):
+    for router in (plans, analyses, datasets, models, system, metrics):
         app.include_router(router)
     app.add_middleware(Glimpses, ledger=ledger, ended=app.state.ended_jobs)
     app.add_middleware(
@@ -82,5 +86,6 @@ def create_app(ledger: Ledger) -> FastAPI:
         body_bytes=ledger.settings.body_bytes,
         loopback_only=ledger.settings.on_loopback,
         count=app.state.http_metrics.count,
+        streamed={("POST", DATASETS)},
     )
     return app

@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import structlog
@@ -32,18 +32,28 @@ Count = Callable[[str, str, int, float], None]
 class Guard:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes: int, loopback_only: bool, count: Count) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        body_bytes: int,
+        loopback_only: bool,
+        count: Count,
+        streamed: Collection[tuple[str, str]] = (),
+    ) -> None:
         """Bound bodies; where no key is asked for, answer only to this machine's own names.
 
-        `count` is told method, route, status and seconds of every request.
+        `count` is told method, route, status and seconds of every request. `streamed` are methods
+        and paths whose endpoints read the body themselves, and bound and check it.
         """
         self._app = app
         self._most = body_bytes
         self._loopback_only = loopback_only
         self._count = count
+        self._streamed = frozenset(streamed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check one request, and hand it on with its body whole."""
+        """Check one request, and hand it on with its body whole, or where it is streamed unread."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -65,12 +75,13 @@ class Guard:
 
         try:
             self._check_head(scope, headers)
-            body = await self._body(headers, receive)
+            if (scope["method"], scope["path"]) not in self._streamed:
+                receive = _replay(await self._body(headers, receive), receive)
         except Problem as problem:
             refused = response(problem, scope["path"], request_id)
             await refused(scope, receive, sending)
         else:
-            await self._app(scope, _replay(body, receive), sending)
+            await self._app(scope, receive, sending)
         seconds = time.monotonic() - started
         route = getattr(scope.get("route"), "path", "none")
         self._count(scope["method"], route, status, seconds)

@@ -15,6 +15,7 @@ from allocator.errors import AllocatorError
 from analyzer.errors import AnalyzerError
 from ledger import errors as ledger_errors
 from ledger.errors import LedgerError
+from trainer.errors import TrainerError
 from worker.codes import INTERNAL, RETRYABLE, code_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -26,11 +27,13 @@ TITLES: dict[str, tuple[int, str]] = {
     "bad_model": (422, "The model's files cannot be used"),
     "body_too_large": (413, "The request is too large"),
     "budget_infeasible": (422, "No plan has this budget"),
+    "checksum_mismatch": (422, "The bytes are not those of the checksum"),
     "conflict": (409, "The job's state does not allow it"),
     "corrupt_file": (422, "A file is not what its commit names"),
     "cursor_expired": (410, "The cursor is too old"),
     "damaged_artifact": (500, "Kept data is damaged"),
     "database_unavailable": (503, "The database does not answer"),
+    "datasets_full": (413, "The owner's datasets take all their room"),
     "deadline_exceeded": (500, "The work took too long"),
     "host_not_allowed": (400, "The host name is not this machine's"),
     "hub_unavailable": (503, "The Hub does not answer"),
@@ -38,11 +41,12 @@ TITLES: dict[str, tuple[int, str]] = {
     "idempotency_key_reused": (422, "The Idempotency-Key belongs to another request"),
     "internal_error": (500, "Something went wrong here"),
     "invalid_cursor": (422, "The cursor is not of this list"),
+    "invalid_data": (422, "The data cannot be trained on"),
     "invalid_json": (400, "The request is not JSON that is read here"),
     "invalid_option": (422, "An option cannot be"),
     "invalid_request": (422, "The request has errors"),
     "job_ended": (409, "The job has ended"),
-    "media_type_unsupported": (415, "The request is not sent as JSON"),
+    "media_type_unsupported": (415, "The request is of another type"),
     "method_not_allowed": (405, "The method is not allowed here"),
     "missing_shard": (422, "A file of the model is missing"),
     "model_gated": (403, "The model is gated or private"),
@@ -62,6 +66,8 @@ TITLES: dict[str, tuple[int, str]] = {
     "unreadable_file": (422, "A file cannot be read"),
     "unreadable_plan": (500, "The plan cannot be read"),
     "unsupported_format": (422, "The weights' format is not supported"),
+    "upload_incomplete": (400, "The upload ended too early"),
+    "uploads_off": (403, "Nothing is uploaded here"),
     "worker_lost": (500, "The worker was lost"),
     "wrong_version": (503, "The database is of another version"),
 }
@@ -72,6 +78,7 @@ _LEDGER: dict[type[LedgerError], str] = {
     ledger_errors.WrongVersion: "wrong_version",
     ledger_errors.NotFound: "not_found",
     ledger_errors.Conflict: "conflict",
+    ledger_errors.NoRoom: "datasets_full",
     ledger_errors.KeyReused: "idempotency_key_reused",
     ledger_errors.ExpiredCursor: "cursor_expired",
     ledger_errors.InvalidCursor: "invalid_cursor",
@@ -192,7 +199,7 @@ def install(app: FastAPI) -> None:
         log.error("request_failed", exc_info=error, path=request.url.path)
         return answer(request, problem_of(error))
 
-    for kind in (Problem, AnalyzerError, AllocatorError, LedgerError):
+    for kind in (Problem, AnalyzerError, AllocatorError, TrainerError, LedgerError):
         app.add_exception_handler(kind, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
@@ -234,7 +241,7 @@ def _responses(*described: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
 COMMON_RESPONSES = _responses(
     (400, "The request cannot be read"),
     (413, "The request is too large"),
-    (415, "Not JSON"),
+    (415, "Of another type"),
     (500, "Something went wrong here"),
     (503, "Try again later"),
 )

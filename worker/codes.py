@@ -26,6 +26,7 @@ from analyzer.errors import (
     UnsupportedFormat,
 )
 from ledger.errors import DamagedArtifact, PathNotAllowed
+from trainer.errors import InvalidData
 from worker.errors import Unmeasured
 
 CODES: dict[type[Exception], str] = {
@@ -47,6 +48,7 @@ CODES: dict[type[Exception], str] = {
     NotExpressible: "not_expressible",
     UnreadablePlan: "unreadable_plan",
     PathNotAllowed: "path_not_allowed",
+    InvalidData: "invalid_data",
     DamagedArtifact: "damaged_artifact",
     Unmeasured: "spectra_missing",
 }

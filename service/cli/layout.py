@@ -9,7 +9,7 @@ from rich.text import Text
 LEFT_ALIGNED = {
     "module", "part", "role", "layers", "dtype", "tensor", "reason",
     "status", "stack", "model", "precision", "newest", "share of draws by count", "",
-    "id", "name", "owner", "created", "revoked",
+    "id", "name", "owner", "created", "revoked", "format", "form", "task",
 }  # fmt: skip
 
 

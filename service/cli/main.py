@@ -9,6 +9,7 @@ import typer
 from service.cli.analyze import analyze
 from service.cli.cache import cache
 from service.cli.compare import compare
+from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.doctor import doctor
 from service.cli.explain import explain
@@ -48,6 +49,7 @@ app.add_typer(cache, name="cache")
 app.command()(doctor)
 app.command(rich_help_panel=_SERVICE)(serve)
 app.add_typer(jobs, name="jobs", rich_help_panel=_SERVICE)
+app.add_typer(datasets, name="datasets", rich_help_panel=_SERVICE)
 app.add_typer(keys, name="keys", rich_help_panel=_SERVICE)
 app.add_typer(db, name="db", rich_help_panel=_SERVICE)
 app.command(rich_help_panel=_SERVICE)(prune)

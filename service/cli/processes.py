@@ -21,6 +21,10 @@ def serve(
         list[Path] | None,
         typer.Option(metavar="DIR", help="A folder that models may be read from; may be repeated."),
     ] = None,
+    datasets: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A folder of data to train on; may be repeated."),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where database and results are kept.")
     ] = None,
@@ -35,8 +39,8 @@ def serve(
     from service.server import serve as serve_all
 
     _end_in_order()
-    folders = os.pathsep.join(map(str, models)) if models else None
-    serve_all(load_settings(host=host, port=port, models=folders, data=data))
+    folders, sets = (os.pathsep.join(map(str, given or ())) or None for given in (models, datasets))
+    serve_all(load_settings(host=host, port=port, models=folders, datasets=sets, data=data))
 
 
 def api() -> None:

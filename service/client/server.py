@@ -1,6 +1,7 @@
 """Requests to the service: tried again while it asks to wait, within a deadline."""
 
 import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -71,6 +72,21 @@ class Server:
             headers["Prefer"] = f"wait={wait}"
         return self._request("POST", path, json=body, headers=headers)
 
+    def delete(self, path: str) -> None:
+        """Remove something."""
+        self._request("DELETE", path)
+
+    def upload(
+        self, path: str, file: Path, headers: dict[str, str], **parameters: str | None
+    ) -> Answer:
+        """Send a file's bytes once, however often they have to be sent; none are kept here.
+
+        Raises OSError too, where the file cannot be read.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        own = {"Idempotency-Key": str(uuid.uuid4()), **headers}
+        return self._request("POST", path, file=file, params=given, headers=own)
+
     def _request(self, method: str, path: str, **how: Any) -> Answer:
         retrying = Retrying(
             retry=retry_if_exception_type(_Again),
@@ -85,7 +101,7 @@ class Server:
 
     def _once(self, method: str, path: str, how: dict[str, Any]) -> Answer:
         try:
-            found = self._client.request(method, self.url + path, **how)
+            found = self._send(method, path, **how)
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             final = ServiceUnreachable(
                 f"{self.url} does not answer ({type(error).__name__}); check TAILORA_URL and "
@@ -103,6 +119,14 @@ class Server:
         if found.status_code in BUSY and asked is not None:
             raise _Again(max(asked, 0.1), final_error)
         raise final_error
+
+    def _send(
+        self, method: str, path: str, file: Path | None = None, **how: Any
+    ) -> httpx2.Response:
+        if file is None:
+            return self._client.request(method, self.url + path, **how)
+        with file.open("rb") as content:
+            return self._client.request(method, self.url + path, content=content, **how)
 
 
 def _as_asked(state: RetryCallState) -> float:

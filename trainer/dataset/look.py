@@ -27,8 +27,11 @@ HEAD = 4_000_000
 """Bytes of the first rows, and of the longest that is looked into."""
 
 ROWS = 1000
-MOST_VALUES = 200_000
+MOST_VALUES = 1_000_000
 """In one line; more would cost too much memory for a look."""
+
+MOST_COLUMNS, MOST_LETTERS = 1000, 100_000
+"""Columns, and letters of all their names."""
 
 MOST_FOOTER = 64_000_000
 _PIECE = 1_000_000
@@ -45,25 +48,33 @@ class Look:
     task: Task | None
 
 
-def look(path: Path, kind: Format, name: str) -> Look:
+def look(path: Path, kind: Format, name: str, *, whole: bool = True) -> Look:
     """Look at a file of a format, whatever its own name; messages show `name`.
+
+    Without `whole` the rest of a text file is left unread.
 
     Raises InvalidData, with the line and what to do, where it is empty, no text, or not of its
     format, or where its columns are of no form that can be trained on.
     """
     name = shown(name)
     try:
+        if whole and kind in ("jsonl", "csv"):
+            _check_text(path, name)
         columns = _LOOKS[kind](path, name)
     except OSError as error:
         raise InvalidData(f"cannot read {name}: {error.strerror}") from error
     if columns is None:
         return Look(None, None, None)
+    if len(columns) > MOST_COLUMNS or sum(map(len, columns)) > MOST_LETTERS:
+        raise InvalidData(
+            f"{name} has {len(columns)} columns, too many or with names too long to be kept; leave "
+            "out those that are not trained on"
+        )
     form = form_of(columns, None, name)
     return Look(tuple(columns), form, task_of(form))
 
 
 def _jsonl(path: Path, name: str) -> list[str]:
-    _check_text(path, name)
     columns: dict[str, None] = {}
     number = 0
     for number, line in _first_lines(path, name):
@@ -120,7 +131,6 @@ def _object(where: str, line: bytes) -> dict[str, Any]:
 
 
 def _csv(path: Path, name: str) -> list[str]:
-    _check_text(path, name)
     with path.open("rb") as file:
         _skip_mark(file)
         head, more = file.read(HEAD), file.read(1) != b""
@@ -154,8 +164,8 @@ def _csv_rows(head: str, more: bool, name: str) -> list[list[str]]:
                 if len(rows) > ROWS:
                     return rows
         except csv.Error as error:
-            if more and len(rows) > 1:  # a quote that the cut left open
-                return rows
+            if more and len(rows) > 1 and "end of data" in str(error):
+                return rows  # the cut left a quote open
             raise InvalidData(
                 f"line {reader.line_num} of {name} is not CSV ({error}); "
                 "write quotes inside quotes twice"
