@@ -20,7 +20,7 @@ MOST_VALUES = 10_000
 MOST_PASSED_OVER = 1_000_000
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "testserver"}
 _PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
-_JOB = re.compile(r"\b[a-z]{3}_[0-9a-f]{32}\b")
+_ID = re.compile(r"\b[a-z]{3}_[0-9a-f]{32}\b")
 _NUL = "\0"
 
 log = structlog.get_logger()
@@ -93,7 +93,7 @@ class Guard:
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
-                **_job_in(place),
+                **_named_in(place),
                 ms=round(1000 * seconds, 1),
             )
 
@@ -145,10 +145,12 @@ class Guard:
         return Problem("body_too_large", f"a request has at most {self._most} bytes; send less")
 
 
-def _job_in(place: str) -> dict[str, str]:
-    """The job that an address names, for the log."""
-    found = _JOB.search(place)
-    return {"job": found.group()} if found else {}
+def _named_in(place: str) -> dict[str, str]:
+    """The job or dataset that an address names, for the log."""
+    found = _ID.search(place)
+    if found is None:
+        return {}
+    return {"dataset" if found.group().startswith("dts_") else "job": found.group()}
 
 
 def check_json(body: bytes) -> Any:

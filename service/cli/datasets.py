@@ -102,7 +102,8 @@ def _remote() -> Iterator["RemoteDatasets"]:
 
     if not wants_service():
         raise CommandError(
-            "datasets are a service's: set TAILORA_URL to it; `tailora train --data FILE` needs none"
+            "datasets are a service's: set TAILORA_URL to it (`tailora train --data FILE` needs "
+            "no service)"
         )
     with service() as server:
         yield RemoteDatasets(server)

@@ -19,6 +19,14 @@ MOST_BYTES = 16_384
 MOST_GROWTH = 64_000_000
 
 
+@schemathesis.serializer(
+    "text/csv", "application/x-ndjson", "application/jsonl", "application/vnd.apache.parquet"
+)
+def as_they_are(context, value):
+    """Bodies of uploads."""
+    return value
+
+
 def fixed(model: str) -> list[tuple[str, str, dict]]:
     """Method, path, and what the request is made with."""
     plan = {"model": model, "expert_budget": 18}
@@ -68,12 +76,17 @@ def service(serve, tmp_path):
 
 
 def finished(http) -> dict[str, str]:
-    """A plan, its analysis and a matrix of it, that are there."""
+    """A plan, its analysis and a matrix of it, and a dataset, that are there."""
     body = {"model": "org/tiny", "expert_budget": 6}
     plan = http.post("/v1/plans", json=body, headers={"Prefer": "wait=60"}).json()
     assert plan["status"] == "succeeded", plan
     layers = http.get(f"/v1/analyses/{plan['analysis_id']}/layers").json()["data"]
-    return {"plans": plan["id"], "analyses": plan["analysis_id"], "name": layers[0]["name"]}
+    upload = {"content": b"text\na\n", "headers": {"Content-Type": "text/csv"}}
+    dataset = http.post("/v1/datasets?name=a.csv", **upload).json()
+    return {
+        "plans": plan["id"], "analyses": plan["analysis_id"], "name": layers[0]["name"],
+        "name_or_id": dataset["id"],
+    }  # fmt: skip
 
 
 class Judge:
@@ -131,7 +144,7 @@ def _ask(service, operation, headers, count: int, judge: Judge, real) -> None:
 
 def _name_real(case, real) -> None:
     kind = "analyses" if "/analyses" in case.operation.path else "plans"
-    own = {"job_id": real[kind], "name": real["name"]}
+    own = {"job_id": real[kind], "name": real["name"], "name_or_id": real["name_or_id"]}
     for name in own.keys() & set(case.path_parameters or {}):
         case.path_parameters[name] = own[name]
     for place in (case.query, case.body):

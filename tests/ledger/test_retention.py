@@ -14,6 +14,7 @@ from ledger.retention import DAY, keep_tidy, prune
 from ledger.settings import load_settings
 from ledger.tables import artifacts, events, jobs, links, results, units
 from tests.ledger.make import add, add_job, add_plan, at_once, change, count, job
+from worker.embedded import start_over
 
 INLINE = 100
 
@@ -137,3 +138,11 @@ def test_tidying_up(ledger, database):
     assert kept(ledger) == {young}
     assert {path.name for path in files(ledger) if "new" in path.name} == {".new-young"}
     assert job(database, young)["state"] == "succeeded"
+
+
+def test_drafts_of_before_go_when_one_machine_starts_over(ledger):
+    """Nobody else writes there then, so that their age does not matter."""
+    with ledger.artifacts.draft() as draft:
+        draft.write(b"half")
+        start_over(ledger)
+        assert files(ledger) == []

@@ -23,7 +23,9 @@ WRONG = [
     ("DATABASE_URL", f"postgresql://u:{SECRET}@host/db"), ("DATABASE_URL", f"://{SECRET}"),
     ("BROKER_URL", "nonsense"), ("BROKER_URL", f"amqp://u:{SECRET}@host"),
     ("BROKER_URL", f"postgresql+psycopg://u:{SECRET}@host/db"), ("BROKER_URL", "sqlite:///a"),
-    ("MODELS", "/nowhere/at/all"), ("PORT", "http"), ("PORT", "65536"), ("PORT", "-1"),
+    ("MODELS", "/nowhere/at/all"), ("DATASETS", "/nowhere/at/all"),
+    ("DATASET_BYTES", "-1"), ("DATASET_BYTES", "2147483648"), ("DATASET_BYTES", "1GB"),
+    ("DATASETS_TOTAL_BYTES", "-1"), ("PORT", "http"), ("PORT", "65536"), ("PORT", "-1"),
     ("KEY_PEPPER", "fifteen letters"), ("BODY_BYTES", "1023"), ("BODY_BYTES", "64kB"),
     ("ANALYZE_DEVICES", ""), ("ANALYZE_DEVICES", "gpu"), ("ANALYZE_DEVICES", "cuda"),
     ("ANALYZE_DEVICES", "cuda:0;cuda:1"), ("ANALYZE_DEVICES", "auto,cpu"),
@@ -76,7 +78,8 @@ def test_what_the_design_says_is_the_default():
 def test_every_setting_has_its_variable(monkeypatch, tmp_path):
     given = {
         "DATA": str(tmp_path), "DATABASE_URL": "sqlite:////tmp/a.db", "BROKER_URL": "rediss://h/1",
-        "MODELS": str(tmp_path), "HOST": "::1", "PORT": "0",
+        "MODELS": str(tmp_path), "DATASETS": str(tmp_path), "DATASET_BYTES": "0",
+        "DATASETS_TOTAL_BYTES": "0", "HOST": "::1", "PORT": "0",
         "API_PROCESSES": "2", "KEY_PEPPER": "sixteen letters.",
         "BODY_BYTES": "1024", "ANALYZE_DEVICES": "cuda:0,cuda:11,cpu",
         "TRAIN_DEVICES": "cuda:1,cpu",
@@ -132,6 +135,8 @@ def test_roots_are_several_folders_links_resolved(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "two")
     found = load_settings(models=f"{tmp_path}/one:{tmp_path}/link:")
     assert found.roots == ((tmp_path / "one").resolve(), (tmp_path / "two").resolve())
+    sets = load_settings(datasets=f"{tmp_path}/two:{tmp_path}/one")
+    assert sets.dataset_roots == ((tmp_path / "two").resolve(), (tmp_path / "one").resolve())
     with pytest.raises(SettingsError, match="TAILORA_MODELS is wrong: /nowhere is no folder"):
         load_settings(models=f"{tmp_path}/one:/nowhere")
 

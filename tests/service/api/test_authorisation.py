@@ -7,6 +7,8 @@ from tests.service.api.conftest import BUDGET
 from tests.service.api.keys import REACHED, new_key
 from tests.worker.pump import pump
 
+UPLOAD = {"params": {"name": "texts.csv"}, "content": b"text,label\na,1\nb,2\n"}
+CSV = {"content-type": "text/csv"}
 CALLERS = ("none", "read", "write", "admin", "gated", "revoked", "other")
 OPEN = (200,) * 7
 SEES = (401, 200, 200, 200, 403, 401, 404)
@@ -31,6 +33,10 @@ TABLE = {
     ("POST", "/v1/plans/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
     ("POST", "/v1/plans/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
     ("DELETE", "/v1/plans/{job_id}"): (401, 403, 204, 204, 403, 401, 404),
+    ("POST", "/v1/datasets"): (401, 403, 201, 201, 403, 401, 201),
+    ("GET", "/v1/datasets"): ITS_OWN,
+    ("GET", "/v1/datasets/{name_or_id}"): SEES,
+    ("DELETE", "/v1/datasets/{name_or_id}"): (401, 403, 204, 204, 403, 401, 404),
     ("POST", "/v1/analyses"): (401, 403, 201, 201, 403, 401, 201),
     ("GET", "/v1/analyses"): ITS_OWN,
     ("GET", "/v1/analyses/{job_id}"): SEES,
@@ -63,18 +69,26 @@ def callers(api):
 
 
 def finished(api, headers) -> dict[str, str]:
-    """A plan and its analysis, done: their ids, and the name of a matrix."""
+    """A plan and its analysis, done, and a dataset: their ids, and the name of a matrix."""
     body = {"model": api.model, "expert_budget": BUDGET}
     plan = api.http.post("/v1/plans", json=body, headers=headers).json()
     pump(api.ledger)
     layers = api.http.get(f"/v1/analyses/{plan['analysis_id']}/layers", headers=headers).json()
-    return {"plan": plan["id"], "analysis": plan["analysis_id"], "name": layers["data"][0]["name"]}
+    dataset = api.http.post("/v1/datasets", headers={**CSV, **headers}, **UPLOAD).json()
+    return {
+        "plan": plan["id"], "analysis": plan["analysis_id"], "name": layers["data"][0]["name"],
+        "dataset": dataset["id"],
+    }  # fmt: skip
 
 
 def request(api, method: str, path: str, job: dict[str, str], headers) -> int:
     """The status of the endpoint's answer to a request that is right but for who asks."""
     kind = "analysis" if "/analyses" in path else "plan"
-    address = path.format(job_id=job[kind], name=job["name"], code="conflict")
+    address = path.format(
+        job_id=job[kind], name=job["name"], code="conflict", name_or_id=job["dataset"]
+    )
+    if (method, path) == ("POST", "/v1/datasets"):
+        return api.http.post(path, headers={**CSV, **headers}, **UPLOAD).status_code
     params = {"format": "csv"} if path.endswith("export") else {}
     if path == "/v1/model-info":
         params = {"model": api.model}
