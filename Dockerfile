@@ -1,7 +1,8 @@
-# Two images from one file:
+# Three images from one file:
 #   --target api       without torch: API, migration, dispatcher
 #   --target worker    with torch; the one of PyPI brings CUDA with it, for one without add
 #                      --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#   --target trainer   the same with transformers and PEFT
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${PYTHON_IMAGE} AS base
@@ -26,7 +27,8 @@ WORKDIR /home/tailora
 FROM base AS requirements
 COPY pyproject.toml scripts/list_requirements.py /source/
 RUN python /source/list_requirements.py server >/api.txt \
-    && python /source/list_requirements.py server analyze >/worker.txt
+    && python /source/list_requirements.py server analyze >/worker.txt \
+    && python /source/list_requirements.py server train >/trainer.txt
 
 FROM base AS code
 COPY . /source
@@ -45,6 +47,21 @@ COPY --from=requirements /worker.txt /requirements/
 RUN --mount=type=cache,target=/var/cache/pip \
     pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
         --constraint /requirements/constraints.txt --requirement /requirements/worker.txt
+
+FROM worker-packages AS trainer-packages
+ARG TORCH_INDEX=
+COPY --from=requirements /trainer.txt /requirements/
+RUN --mount=type=cache,target=/var/cache/pip \
+    pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+        --constraint /requirements/constraints.txt --requirement /requirements/trainer.txt
+
+FROM trainer-packages AS trainer
+COPY --from=code /install /usr/local
+USER 10001:10001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --retries=3 \
+    CMD ["tailora", "worker", "--queue", "train", "--check"]
+CMD ["tailora", "worker", "--queue", "train"]
 
 FROM worker-packages AS worker
 COPY --from=code /install /usr/local

@@ -16,7 +16,7 @@ from ledger.database import Database
 from ledger.drafts import DRAFT, Draft, kept_in, sha256_of, sync_folder
 from ledger.errors import DamagedArtifact
 from ledger.insert import upsert
-from ledger.tables import artifacts, datasets, outlines, results, spectra
+from ledger.tables import artifacts, datasets, files, outlines, results, spectra
 
 MOST_IN_ONE_QUERY = 500
 _LOCK = 8_245_362
@@ -123,7 +123,7 @@ class Artifacts:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         used = (
             exists(select(1).where(table.c.artifact == artifacts.c.sha256))
-            for table in (results, outlines, spectra, datasets)
+            for table in (results, outlines, spectra, datasets, files)
         )
         in_file = artifacts.c.content.is_(None)
         unused = select(artifacts.c.sha256, in_file).where(not_(or_(*used))).limit(most)

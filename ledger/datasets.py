@@ -11,6 +11,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     true,
 )
@@ -119,10 +120,9 @@ def remove(connection: Connection, reach: Reach, dataset_id: str) -> str:
 
 def user_of(connection: Connection, dataset_id: str) -> str | None:
     """A job that has not ended and whose request names the dataset."""
-    named: Any = jobs.c.request["dataset"]["id"]
-    return connection.scalar(
-        select(jobs.c.id).where(jobs.c.state.in_(UNENDED), named.as_string() == dataset_id).limit(1)
-    )
+    named: list[Any] = [jobs.c.request["data"][part]["id"] for part in ("train", "held_out")]
+    uses = or_(*(each.as_string() == dataset_id for each in named))
+    return connection.scalar(select(jobs.c.id).where(jobs.c.state.in_(UNENDED), uses).limit(1))
 
 
 def _covered(reach: Reach) -> ColumnElement[bool]:

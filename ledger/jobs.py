@@ -15,7 +15,9 @@ from ledger.settle import release_units, settle_job
 from ledger.states import ENDED, LIVE
 from ledger.tables import jobs, links, units
 
-PREFIXES = {"plan": "pln", "analysis": "ana", "outline": "out"}
+PREFIXES = {
+    "plan": "pln", "analysis": "ana", "outline": "out", "training": "trn", "comparison": "cmp",
+}  # fmt: skip
 Job = RowMapping
 
 
@@ -28,7 +30,7 @@ class NewJob:
     request: Mapping[str, Any]
     model: str
     revision: str | None
-    outline_key: str
+    outline_key: str | None
     labels: Mapping[str, str]
     content_key: str | None = None
     analysis_id: str | None = None

@@ -8,8 +8,11 @@ from ledger.states import LIVE
 from ledger.tables import jobs, links, units
 from ledger.units import due
 
-AHEAD = 2
-"""Units sent or running for each slot."""
+QUEUES = {"analyze": ("outline", "matrices", "hash"), "train": ("segment",)}
+"""The kinds of units that each queue has."""
+
+AHEAD = {"analyze": 2, "train": 1}
+"""Units sent or running for each slot: a training takes so long that none is sent ahead."""
 
 
 def take_next(connection: Connection, queue: str, *, presence: float) -> list[tuple[str, float]]:
@@ -20,14 +23,17 @@ def take_next(connection: Connection, queue: str, *, presence: float) -> list[tu
     """
     if not _alone(connection):
         return []
+    kinds = QUEUES[queue]
     busy = connection.scalar(
-        select(func.count()).select_from(units).where(units.c.state.in_(("sent", "leased")))
+        select(func.count())
+        .select_from(units)
+        .where(units.c.state.in_(("sent", "leased")), units.c.kind.in_(kinds))
     )
-    room = AHEAD * live_slots(connection, queue, presence=presence) - (busy or 0)
+    room = AHEAD[queue] * live_slots(connection, queue, presence=presence) - (busy or 0)
     if room <= 0:
         return []
     taken, queued = [], units.alias()
-    for unit_id in _next(connection, room):
+    for unit_id in _next(connection, kinds, room):
         free = select(queued.c.id).where(queued.c.id == unit_id, queued.c.state == "queued")
         seconds = connection.scalar(
             update(units)
@@ -48,12 +54,16 @@ def _alone(connection: Connection) -> bool:
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(8245362))))
 
 
-def _next(connection: Connection, room: int) -> list[str]:
+def _next(connection: Connection, kinds: tuple[str, ...], room: int) -> list[str]:
     """The first unit of every owner, then the second of each, and so on; running ones count."""
     running = (
         select(jobs.c.owner, func.count(units.c.id.distinct()).label("running"))
         .select_from(units.join(links).join(jobs))
-        .where(units.c.state.in_(("sent", "leased")), jobs.c.state.in_(LIVE))
+        .where(
+            units.c.state.in_(("sent", "leased")),
+            units.c.kind.in_(kinds),
+            jobs.c.state.in_(LIVE),
+        )
         .group_by(jobs.c.owner)
         .subquery()
     )
@@ -72,6 +82,7 @@ def _next(connection: Connection, room: int) -> list[str]:
         )
         .where(
             units.c.state == "queued",
+            units.c.kind.in_(kinds),
             jobs.c.state.in_(LIVE),
             due(),
         )

@@ -113,7 +113,7 @@ def _settle_left(connection: Connection) -> None:
         select(1).where(analysis.c.id == jobs.c.analysis_id, analysis.c.state.not_in(ENDED))
     )
     idle = or_(
-        and_(jobs.c.phase.in_(("outline", "measuring")), ~open_unit),
+        and_(jobs.c.phase.in_(("outline", "measuring", "training")), ~open_unit),
         and_(jobs.c.phase == "waiting", ~open_analysis),
     )
     left = connection.scalars(

@@ -12,11 +12,12 @@ from ledger.errors import PathNotAllowed
 SMALL = (CONFIG, INDEX)
 
 
-def allowed(model: str, roots: Sequence[Path]) -> Path:
+def allowed(model: str, roots: Sequence[Path], *, everything: bool = False) -> Path:
     """The resolved path of a local model. Raises PathNotAllowed or ModelNotFound.
 
-    Whatever of it would be read is judged by where its links lead; a path outside is never looked
-    at, so that an answer tells nothing of what lies there.
+    Whatever of it would be read (weights and the small files beside them, or `everything`) is
+    judged by where its links lead; a path outside is never looked at, so that an answer tells
+    nothing of what lies there.
     """
     if not roots:
         raise PathNotAllowed(
@@ -26,7 +27,9 @@ def allowed(model: str, roots: Sequence[Path]) -> Path:
     try:
         path = _inside(Path(model), roots, model)
         if path.is_dir():
-            for file in _read_of(path):
+            for file in path.iterdir() if everything else _read_of(path):
+                if everything and file.is_dir() and not file.is_symlink():
+                    continue  # what lies deeper is not read
                 _regular(_inside(file, roots, model), model)
         else:
             _regular(path, model)

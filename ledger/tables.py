@@ -60,6 +60,8 @@ jobs = Table(
     Column("started_at", Double),
     Column("finished_at", Double),
     Column("restricted", Boolean, nullable=False, server_default=false()),
+    Column("done", Integer),
+    Column("total", Integer),
     Index(None, "owner", "kind", "id"),
     Index(None, "owner", "content_key"),
     Index(None, "owner", "state", "kind", "id"),
@@ -69,9 +71,10 @@ jobs = Table(
     Index(None, "analysis_id"),
     Index(None, "parent_id"),
 )
-"""What was asked: plans, analyses, and looks at a model's outline.
+"""What was asked: plans, analyses, looks at a model's outline, trainings and comparisons of them.
 
-`restricted` are those of gated or private models.
+`restricted` are those of gated or private models. `done` of `total` are steps of a training, or
+trainings of a comparison; others count the spectra of their units.
 """
 
 units = Table(
@@ -128,6 +131,36 @@ results = Table(
     Column("digest", DIGEST),
 )
 """What came out: the analysis or plan as a document."""
+
+files = Table(
+    "files",
+    metadata,
+    _job(),
+    Column("name", String(200), primary_key=True),
+    Column("artifact", DIGEST, ForeignKey("artifacts.sha256"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Index(None, "artifact"),
+)
+"""What a training starts from (`plan.json`) and leaves (`adapter/…`)."""
+
+metrics = Table(
+    "metrics",
+    metadata,
+    _job(),
+    Column("step", Integer, primary_key=True),
+    Column("data", JSON, nullable=False),
+)
+"""Lines of a training's metrics."""
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _job(),
+    Column("step", Integer, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+"""What a training can go on from."""
 
 events = Table(
     "events",

@@ -31,6 +31,7 @@ from service.resolving import Resolver
 from service.system.endpoints import router as system
 from service.system.metrics import HttpMetrics
 from service.system.metrics import router as metrics
+from service.trainings.endpoints import router as trainings
 
 TITLE = "TaiLoRA"
 SUMMARY = "From a model's weights to a plan for its LoRA experts"
@@ -78,7 +79,7 @@ def create_app(ledger: Ledger) -> FastAPI:
     app.state.http_metrics = HttpMetrics()
     app.state.readiness_threads = CapacityLimiter(MOST_HANGING)
     problems.install(app)
-    for router in (plans, analyses, datasets, models, system, metrics):
+    for router in (plans, analyses, datasets, trainings, models, system, metrics):
         app.include_router(router)
     app.add_middleware(Glimpses, ledger=ledger, ended=app.state.ended_jobs)
     app.add_middleware(

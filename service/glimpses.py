@@ -14,8 +14,10 @@ from service.context import remembered_caller
 from service.jobs.answering import send
 from service.jobs.remembered import EndedJobs
 
-KINDS = {"plans": "plan", "analyses": "analysis"}
-_JOB = re.compile(r"/v1/(plans|analyses)/([a-z]{3}_[0-9a-f]{1,60})", re.ASCII)
+KINDS = {
+    "plans": "plan", "analyses": "analysis", "trainings": "training", "comparisons": "comparison",
+}  # fmt: skip
+_JOB = re.compile(rf"/v1/({'|'.join(KINDS)})/([a-z]{{3}}_[0-9a-f]{{1,60}})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

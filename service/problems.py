@@ -24,6 +24,8 @@ MOST_FIELDS = 10
 LONGEST_DETAIL = 1000
 
 TITLES: dict[str, tuple[int, str]] = {
+    "adapter_not_ready": (409, "The adapter is not there yet"),
+    "bad_adapter": (422, "The adapter cannot be used"),
     "bad_model": (422, "The model's files cannot be used"),
     "body_too_large": (413, "The request is too large"),
     "budget_infeasible": (422, "No plan has this budget"),
@@ -46,10 +48,12 @@ TITLES: dict[str, tuple[int, str]] = {
     "invalid_option": (422, "An option cannot be"),
     "invalid_request": (422, "The request has errors"),
     "job_ended": (409, "The job has ended"),
+    "invalid_recipe": (422, "No recipe has these settings"),
     "media_type_unsupported": (415, "The request is of another type"),
     "method_not_allowed": (405, "The method is not allowed here"),
     "missing_shard": (422, "A file of the model is missing"),
     "model_gated": (403, "The model is gated or private"),
+    "model_mismatch": (422, "The model is not that of the plan"),
     "model_not_found": (404, "There is no such model"),
     "not_enough_memory": (422, "A matrix does not fit in memory"),
     "not_expressible": (422, "The target cannot say this plan"),
@@ -62,6 +66,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "scope_missing": (403, "The key does not open this"),
     "spectra_missing": (500, "Spectra are missing"),
     "store_error": (500, "Results cannot be kept"),
+    "training_stopped": (500, "The training cannot go on"),
     "unauthorized": (401, "A valid API key is needed"),
     "unreadable_file": (422, "A file cannot be read"),
     "unreadable_plan": (500, "The plan cannot be read"),

@@ -14,7 +14,8 @@ from ledger.logs import configure_logs
 from ledger.migrate import check, upgrade
 from ledger.settings import Settings, load_settings
 from service.app import create_app
-from worker.app import make_app
+from worker.app import ANALYZE, TRAIN, make_app
+from worker.devices import can_train
 from worker.dispatcher import dispatcher
 from worker.embedded import Supervisor, hold_data_folder, start_over, sweep_messages
 from worker.housekeeper import housekeeper
@@ -55,13 +56,18 @@ def serve(settings: Settings) -> None:
         ]
         for loop in loops:
             loop.start()
-        supervisor = Supervisor(ledger)
-        supervisor.start()
+        queues = (ANALYZE, TRAIN) if can_train() else (ANALYZE,)
+        supervisors = [Supervisor(ledger, queue, alone=len(queues) == 1) for queue in queues]
+        for supervisor in supervisors:
+            supervisor.start()
 
         def stop() -> None:
             for loop in loops:
                 loop.stop()
-            supervisor.stop()
+            for supervisor in supervisors:
+                supervisor.ask_to_stop()
+            for supervisor in supervisors:
+                supervisor.stop()
 
         _serve(ledger, stop)
 

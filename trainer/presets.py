@@ -15,7 +15,7 @@ No torch.
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from allocator.plan import Plan
 from trainer.dataset.sums import sums_of
@@ -42,6 +42,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "lora": {**_PAPER, "mixture": {"kind": "lora", "mask": "dropout", "mask_rate": 0.05}},
 }  # fmt: skip
 
+SECTIONS = {
+    name for name, field in Recipe.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}  # fmt: skip
+GIVEN = {
+    "preset", "task", "schema", "schema_id", "base.path", "base.revision", "base.weights",
+    "data.train", "data.held_out", "data.sums",
+}  # fmt: skip
+"""Fields that arguments decide, and no change: a service takes changes from strangers."""
+
 
 def preset_of(plan: Plan) -> PresetName:
     """The preset that goes with a plan's method; alphalora where the method has none."""
@@ -59,27 +69,34 @@ def make_recipe(
 ) -> Recipe:
     """A recipe of a preset (that of the plan's method) with `changes` in its sections.
 
-    `changes` maps `section.field` (or a field of the recipe itself) to a value. Raises
-    InvalidRecipe, naming the field, for one that is unknown or a value that cannot be, and
-    InvalidData where the data cannot be read.
+    `changes` maps `section.field` (or a field of the recipe itself) to a value; what the other
+    arguments say is none of them. `data` may have the `sums` of its files. Raises InvalidRecipe,
+    naming the field, for one that is unknown or a value that cannot be, and InvalidData where the
+    data cannot be read.
     """
     name: str = preset or preset_of(plan)
     if name not in PRESETS:
         raise InvalidRecipe(f"preset is {name!r}; give one of {', '.join(PRESETS)}")
     words: dict[str, Any] = {section: dict(values) for section, values in PRESETS[name].items()}
-    files = {**data, "sums": sums_of(data["train"], data.get("held_out"))}
+    files = {**data}
+    if "sums" not in files:
+        files["sums"] = sums_of(data["train"], data.get("held_out"))
     words |= {"preset": name, "task": task, "plan": plan, "base": dict(base), "data": files}
-    for key, value in (changes or {}).items():
-        section, _, field = key.rpartition(".")
-        if key in ("preset", "task", "plan"):
-            raise InvalidRecipe(f"{key} is no field to set: it decides what others begin as")
-        place = words.setdefault(section, {}) if section else words
-        if not isinstance(place, dict):
-            raise InvalidRecipe(f"{key} is no field of a recipe; see docs/training.md")
-        place[field] = value
+    _change(words, changes or {})
     try:
         return Recipe.model_validate(words)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the recipe"
         raise InvalidRecipe(f"{where}: {first['msg']}; see docs/training.md") from error
+
+
+def _change(words: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        section, _, field = key.rpartition(".")
+        if key in GIVEN or key in SECTIONS:
+            raise InvalidRecipe(f"{key} is no field to set; see docs/training.md")
+        place = words.setdefault(section, {}) if section else words
+        if not isinstance(place, dict):
+            raise InvalidRecipe(f"{key} is no field of a recipe; see docs/training.md")
+        place[field] = value

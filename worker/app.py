@@ -7,7 +7,7 @@ from kombu import Queue
 
 from ledger.settings import Settings
 
-QUEUE = "analyze"
+ANALYZE, TRAIN = "analyze", "train"
 TASK = "tailora.unit"
 
 
@@ -18,8 +18,8 @@ def make_app(settings: Settings) -> Celery:
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
-        task_default_queue=QUEUE,
-        task_queues=[Queue(QUEUE)],
+        task_default_queue=ANALYZE,
+        task_queues=[Queue(ANALYZE), Queue(TRAIN)],
         task_acks_late=False,
         task_reject_on_worker_lost=False,
         task_publish_retry=False,

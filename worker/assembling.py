@@ -1,5 +1,6 @@
 """Make the document of a job whose spectra are all kept: in any process, without torch."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ from ledger.settle import fail_job, finish_job
 from ledger.spectra import LedgerStore
 from ledger.states import LIVE
 from ledger.tables import jobs, links, units
+from worker import segments
 from worker.codes import EXPECTED, error_of
 from worker.errors import Unmeasured
 from worker.passes import Pass, passes_of
@@ -118,6 +120,8 @@ def _ready_plans(connection: Connection, analysis_id: str) -> list[str]:
 
 def _document(ledger: Ledger, job: Job) -> tuple[str, str | None]:
     """The JSON document of a job, and its digest where it is a plan."""
+    if job["kind"] in segments.KINDS:
+        return _result(ledger, job), None
     with ledger.database.read() as connection:
         known = get_outline(connection, ledger.artifacts, job["outline_key"])
     if known is None:
@@ -133,6 +137,13 @@ def _document(ledger: Ledger, job: Job) -> tuple[str, str | None]:
         return _analysis(ledger, job, known, source).model_dump_json(indent=2), None
     plan = _plan(ledger, job, known, source)
     return plan.to_json(), plan.digest
+
+
+def _result(ledger: Ledger, job: Job) -> str:
+    """What the last segment of a training came to."""
+    with ledger.database.read() as connection:
+        reports = _reports(connection, job["id"])
+    return json.dumps(reports[-1]["result"], indent=2)
 
 
 def _analysis(ledger: Ledger, job: Job, known: KnownModel, source: Source) -> Analysis:

@@ -1,8 +1,6 @@
 """What each kind of unit does."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -24,19 +22,13 @@ from ledger.access import Ledger
 from ledger.outlines import KnownFile, KnownModel, get_outline, put_outline
 from ledger.units import Claim
 from worker.lease import Lease
+from worker.outcome import Outcome
 from worker.sources import OpenSources, Place, check_hashes
 from worker.steps import outline_known
+from worker.training import run_segment
 
 HASHED_AT_ONCE = 4
 """Local files: all other units of a model wait for that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a unit came to, and what else happens in the transaction that says so."""
-
-    report: dict[str, Any]
-    then: Callable[[Connection], None] | None = None
 
 
 def read_outline(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outcome:
@@ -93,7 +85,12 @@ def hash_files(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outcom
     return Outcome({"sums": sums, "bytes_read": read.since()})
 
 
-BODIES = {"outline": read_outline, "matrices": solve_matrices, "hash": hash_files}
+BODIES = {
+    "outline": read_outline,
+    "matrices": solve_matrices,
+    "hash": hash_files,
+    "segment": run_segment,
+}
 
 
 OPEN = OpenSources()

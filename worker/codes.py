@@ -26,8 +26,17 @@ from analyzer.errors import (
     UnsupportedFormat,
 )
 from ledger.errors import DamagedArtifact, PathNotAllowed
-from trainer.errors import InvalidData
-from worker.errors import Unmeasured
+from trainer.errors import (
+    BadAdapter,
+    InvalidData,
+    InvalidMixture,
+    InvalidRecipe,
+    ModelMismatch,
+    NotExportable,
+    TrainerError,
+    TrainingStopped,
+)
+from worker.errors import RunFailed, Unmeasured
 
 CODES: dict[type[Exception], str] = {
     AccessDenied: "model_gated",
@@ -51,6 +60,12 @@ CODES: dict[type[Exception], str] = {
     InvalidData: "invalid_data",
     DamagedArtifact: "damaged_artifact",
     Unmeasured: "spectra_missing",
+    InvalidRecipe: "invalid_recipe",
+    InvalidMixture: "invalid_recipe",
+    ModelMismatch: "model_mismatch",
+    BadAdapter: "bad_adapter",
+    NotExportable: "bad_model",
+    TrainingStopped: "training_stopped",
 }
 """The most special class of an error decides."""
 
@@ -60,10 +75,11 @@ RETRYABLE = {
     "store_error",
     "damaged_artifact",
     "spectra_missing",
+    "training_stopped",
 }
 """Codes that another attempt may not have."""
 
-EXPECTED = (AnalyzerError, AllocatorError, PathNotAllowed, DamagedArtifact)
+EXPECTED = (AnalyzerError, AllocatorError, TrainerError, PathNotAllowed, DamagedArtifact)
 INTERNAL = "internal_error"
 
 
@@ -74,6 +90,8 @@ def code_of(error: Exception) -> str:
 
 def error_of(error: Exception) -> dict[str, Any]:
     """An error as a job keeps it. One that nobody expected says nothing of its inside."""
+    if isinstance(error, RunFailed):
+        return error.error
     code = code_of(error)
     detail = (
         str(error)

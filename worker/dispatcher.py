@@ -4,8 +4,8 @@ import structlog
 from celery import Celery
 
 from ledger.access import Ledger
-from ledger.queue import is_waiting, take_next, unsend
-from worker.app import QUEUE, TASK
+from ledger.queue import QUEUES, is_waiting, take_next, unsend
+from worker.app import TASK
 from worker.loops import Loop
 
 HARD_LIMIT_MARGIN = 30.0
@@ -23,20 +23,25 @@ def dispatch(ledger: Ledger, app: Celery) -> bool:
     with ledger.database.read() as connection:
         if not is_waiting(connection):
             return False
+    presence = ledger.settings.presence
     with ledger.database.write() as connection:
-        taken = take_next(connection, QUEUE, presence=ledger.settings.presence)
-    for number, (unit_id, seconds) in enumerate(taken):
+        taken = [
+            (queue, unit_id, seconds)
+            for queue in QUEUES
+            for unit_id, seconds in take_next(connection, queue, presence=presence)
+        ]
+    for number, (queue, unit_id, seconds) in enumerate(taken):
         try:
             app.send_task(
                 TASK,
                 args=[unit_id],
-                queue=QUEUE,
+                queue=queue,
                 time_limit=seconds + HARD_LIMIT_MARGIN,
                 retry=False,
             )
         except Exception:
             with ledger.database.write() as connection:
-                unsend(connection, [unit_id for unit_id, _ in taken[number:]])
+                unsend(connection, [unit_id for _, unit_id, _ in taken[number:]])
             raise
         log.debug("unit_sent", unit=unit_id)
     return bool(taken)

@@ -17,6 +17,7 @@ from ledger.ids import new_id
 from ledger.patience import patient
 from ledger.queue import unsend_all
 from ledger.settings import Settings, variable
+from worker.devices import shared_out
 
 LONGEST_PAUSE = 30.0
 HEALTHY_SECONDS = 60.0
@@ -53,11 +54,11 @@ def start_over(ledger: Ledger) -> None:
 
 
 class Supervisor:
-    """Keeps one worker process running."""
+    """Keeps one worker process of a queue running."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Start nothing yet."""
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, queue: str, *, alone: bool) -> None:
+        """Start nothing yet; `alone`: the other queue has no worker here."""
+        self._ledger, self._queue, self._alone = ledger, queue, alone
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,24 +67,32 @@ class Supervisor:
         """Start the worker."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the worker in order."""
+    def ask_to_stop(self) -> None:
+        """Let the worker end in order."""
         self._stop.set()
         if self._process is not None:
             self._process.terminate()
+
+    def stop(self) -> None:
+        """End the worker, in order where it does so in time."""
+        self.ask_to_stop()
         self._thread.join(STOP_SECONDS)
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
 
     def _run(self) -> None:
         pause = 1.0
+        settings = self._ledger.settings
+        if not self._alone:
+            own = {f"{self._queue}_devices": shared_out(settings, self._queue)}
+            settings = settings.model_copy(update=own)
         while not self._stop.is_set():
             name, began = new_id("wrk"), time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker", name],
+                [sys.executable, "-m", "worker", self._queue, name],
                 stdin=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is ours to pass on, in order
-                env={**os.environ, **own_environment(self._ledger.settings)},
+                env={**os.environ, **own_environment(settings)},
             )
             code = self._process.wait()
             if self._stop.is_set():
@@ -114,6 +123,7 @@ def own_environment(settings: Settings) -> dict[str, str]:
         variable("database_url"): settings.database_url.get_secret_value(),
         variable("broker_url"): settings.broker_url.get_secret_value(),
         variable("analyze_devices"): settings.analyze_devices,
+        variable("train_devices"): settings.train_devices,
         variable("threads"): str(settings.threads),
         variable("log_format"): settings.log_format,
         variable("log_level"): settings.log_level,

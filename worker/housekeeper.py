@@ -1,8 +1,9 @@
-"""The housekeeper, beside the dispatcher: counters folded, drafts swept, old jobs deleted."""
+"""The housekeeper, beside the dispatcher: counters folded, drafts and runs swept, old jobs gone."""
 
 from ledger.access import Ledger
 from ledger.retention import keep_tidy
 from worker.loops import Loop
+from worker.segments import sweep_runs
 
 SECONDS = 60.0
 
@@ -12,6 +13,7 @@ def housekeeper(ledger: Ledger) -> Loop:
 
     def step() -> bool:
         keep_tidy(ledger)
+        sweep_runs(ledger)
         return False
 
     return Loop("housekeeper", SECONDS, step)

@@ -162,3 +162,30 @@ class PlanWords(MeasuringWords):
 def _whole(budget: float | None) -> float | None:
     """A whole budget as int, so that documents say 160 and not 160.0."""
     return int(budget) if budget is not None and float(budget).is_integer() else budget
+
+
+DatasetName = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^/\\\x00]+$")
+]
+PlanId = Annotated[str, StringConstraints(pattern=r"^pln_[0-9a-f]+$", max_length=64)]
+
+
+class RunWords(Request):
+    """What trainings share: on which data, and with which changes of the recipe."""
+
+    dataset: DatasetName = Field(description="id of an upload, or the name of a registered one")
+    held_out: DatasetName | None = Field(
+        None, description="the same to evaluate on; null: a part of dataset"
+    )
+    preset: Name | None = Field(None, description="null: that of the plan's method")
+    settings: dict[Name, Any] = Field(
+        {},
+        description="fields of the recipe, as `schedule.epochs`; see docs/training.md",
+        max_length=60,
+    )
+
+
+class TrainingWords(RunWords):
+    """What a training job keeps; the words of `tailora train`."""
+
+    plan_id: PlanId = Field(description="a plan of yours that has succeeded")

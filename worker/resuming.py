@@ -6,6 +6,7 @@ from ledger import quotas
 from ledger.access import Ledger
 from ledger.jobs import Job, get, get_locked, reopen
 from ledger.reach import Reach
+from worker import segments
 from worker.steps import begin
 from worker.submitting import assemble_now
 
@@ -23,7 +24,7 @@ def resume(
         if limited:
             quotas.take(connection, ledger.settings, job["owner"])
         if job["analysis_id"] is None:
-            reopen(connection, job_id, "outline")
+            reopen(connection, job_id, segments.PHASE if kind in segments.KINDS else "outline")
             if begin(connection, ledger, job_id):
                 ready.append(job_id)
         else:

@@ -12,10 +12,11 @@ from ledger.settle import fail_job, linked_jobs, settle_unit, started
 from ledger.states import LIVE
 from ledger.units import Claim
 from worker.assembling import assemble_all
-from worker.bodies import BODIES, OPEN, Outcome
+from worker.bodies import BODIES, OPEN
 from worker.codes import error_of
-from worker.errors import Stopped
+from worker.errors import RunLost, Stopped
 from worker.lease import Lease
+from worker.outcome import Outcome
 from worker.tallies import tally_of
 
 log = structlog.get_logger()
@@ -46,12 +47,14 @@ def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
         patient(PATIENCE)(_drop, ledger, held)
     except DatabaseUnavailable:
         raise  # the lease runs out, and the reaper puts the unit back
+    except RunLost:
+        patient(PATIENCE)(_put_back, ledger, held)
     except HubUnavailable as error:
         log.warning("hub_unavailable", reason=str(error))
         patient(PATIENCE)(_postpone, ledger, held, error)
     except Exception as error:
         log.exception("unit_failed", kind=held.kind)
-        OPEN.drop(held.payload["outline_key"])
+        OPEN.drop(held.payload.get("outline_key"))
         patient(PATIENCE)(_fail, ledger, held, error)
     else:
         assemble_all(ledger, ready)
@@ -102,6 +105,12 @@ def _postpone(ledger: Ledger, held: Claim, error: HubUnavailable) -> None:
         return
     with ledger.database.write() as connection:
         units.postpone(connection, held, HUB_PAUSE * 2.0**held.stalls)
+
+
+def _put_back(ledger: Ledger, held: Claim) -> None:
+    """Its process died: another start, unless so many came to no checkpoint that it is given up."""
+    with ledger.database.write() as connection:
+        units.postpone(connection, held, 0.0)
 
 
 def _drop(ledger: Ledger, held: Claim) -> None:

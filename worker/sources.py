@@ -79,10 +79,11 @@ class OpenSources:
             _keep_newest(self._known)
         return known
 
-    def drop(self, key: str) -> None:
-        """Forget a source that something was wrong with."""
-        self._open.pop(key, None)
-        self._known.pop(key, None)
+    def drop(self, key: str | None) -> None:
+        """Forget a source that something was wrong with; a unit without one has None."""
+        if key is not None:
+            self._open.pop(key, None)
+            self._known.pop(key, None)
 
 
 def _keep_newest(found: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import platform
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
 
@@ -21,13 +22,17 @@ from ledger.logs import configure_logs
 from ledger.migrate import check
 from ledger.patience import patient
 from ledger.settings import Settings
-from worker.app import QUEUE
-from worker.devices import devices
+from worker.app import ANALYZE, TRAIN
+from worker.devices import check_trainer, devices
 from worker.loops import Loop
 from worker.reaper import reaper
-from worker.tasks import DEVICES
+from worker.run import COMMAND
+from worker.tasks import DEVICES, QUEUE
 
 LEAVING_SECONDS = 5.0
+CHECKPOINT_SECONDS = 60.0
+SAYING_SECONDS = 2.0
+"""For a process of the pool to say in the ledger that its training stopped."""
 
 log = structlog.get_logger()
 
@@ -57,6 +62,7 @@ class Presence:
         """Give back what is held, say goodbye, and end the process with its pool."""
         for loop in self._loops:
             loop.stop()
+        _end_runs()
         _kill_pool()  # first, or a process that is done with its unit takes another
         try:
             given = patient(LEAVING_SECONDS)(self._leave)
@@ -82,6 +88,27 @@ class Presence:
         threading.Thread(target=self.end, name="leaving").start()
 
 
+def _end_runs() -> None:
+    """Let trainings write a checkpoint, for as long as a container has before it is killed."""
+    runs = [child for child in psutil.Process().children(recursive=True) if _is_run(child)]
+    if not runs:
+        return
+    end = time.monotonic() + CHECKPOINT_SECONDS
+    while runs and time.monotonic() < end:
+        for run in runs:  # again and again: at first it does not listen
+            with suppress(psutil.NoSuchProcess):
+                run.terminate()
+        _, runs = psutil.wait_procs(runs, timeout=1.0)
+    time.sleep(SAYING_SECONDS)
+
+
+def _is_run(process: psutil.Process) -> bool:
+    try:
+        return COMMAND in process.cmdline() and "torch.distributed.run" not in process.cmdline()
+    except psutil.Error:
+        return False
+
+
 def _kill_pool() -> None:
     pool = psutil.Process().children(recursive=True)
     for child in pool:
@@ -90,23 +117,30 @@ def _kill_pool() -> None:
     psutil.wait_procs(pool, timeout=LEAVING_SECONDS)
 
 
-def run_worker(settings: Settings, *, name: str | None = None, follow: bool = False) -> None:
-    """Run a worker until it is asked to end; `follow`: also when standard input ends.
+def run_worker(
+    settings: Settings, *, queue: str = ANALYZE, name: str | None = None, follow: bool = False
+) -> None:
+    """Run a worker of a queue until it is asked to end; `follow`: also when standard input ends.
 
-    Raises WrongVersion, DatabaseUnavailable or WorkerMissing.
+    One that measures has a process for each device; one that trains has all devices for one
+    training. Raises WrongVersion, DatabaseUnavailable or WorkerMissing.
     """
     configure_logs(settings)
     ledger = Ledger(settings, patience=LEAVING_SECONDS)
     check(ledger.database)
-    offered = devices(settings.analyze_devices)
-    os.environ[DEVICES] = ",".join(offered)
+    if queue == TRAIN:
+        check_trainer()
+        offered = [",".join(devices(settings.train_devices))]
+    else:
+        offered = devices(settings.analyze_devices)
+    os.environ[DEVICES], os.environ[QUEUE] = ";".join(offered), queue
     if settings.threads:
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[variable] = str(settings.threads)
     worker = presence.Worker(
         id=name or new_id("wrk"),
         host=platform.node(),
-        queue=QUEUE,
+        queue=queue,
         devices=",".join(offered),
         slots=len(offered),
         version=tailora_version(),
@@ -123,7 +157,7 @@ def run_worker(settings: Settings, *, name: str | None = None, follow: bool = Fa
             "worker",
             f"--hostname={worker.id}",
             f"--concurrency={len(offered)}",
-            f"--queues={QUEUE}",
+            f"--queues={queue}",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",

@@ -15,6 +15,7 @@ from ledger.outlines import KnownModel, get_outline
 from ledger.settle import fail_job, linked_jobs, settle_job
 from ledger.states import LIVE
 from ledger.tables import jobs
+from worker import segments
 from worker.codes import EXPECTED, error_of
 from worker.dividing import add_units, outline_unit
 from worker.passes import passes_of
@@ -62,10 +63,14 @@ def check_if_known(ledger: Ledger, outline_key: str, words: PlanWords) -> bool:
 def begin(connection: Connection, ledger: Ledger, job_id: str) -> bool:
     """Give a queued job its units; whether it is ready to be assembled at once.
 
-    Where nobody has read the model's outline yet, a unit for that comes first.
+    Where nobody has read the model's outline yet, a unit for that comes first. A training has one
+    unit after the other.
     """
     job = by_id(connection, job_id)
     assert job is not None
+    if job["kind"] in segments.KINDS:
+        segments.add_segment(connection, job_id, ledger.settings)
+        return False
     known = get_outline(connection, ledger.artifacts, job["outline_key"])
     if known is not None:
         return advance(connection, ledger, job, known)

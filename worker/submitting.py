@@ -1,6 +1,6 @@
 """Accept a request: job, units, events and idempotency key in one transaction, or nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import structlog
@@ -77,11 +77,20 @@ def submit(ledger: Ledger, asked: Submission) -> Submitted:
 
     Raises KeyReused, QuotaExceeded, NotFound, Conflict or DatabaseUnavailable.
     """
-    try:
-        done, ready = _submit(ledger, asked)
-    except _Raced:
-        done, ready = _submit(ledger, asked)
-    assemble_now(ledger, ready)
+    ready: list[str] = []
+
+    def make(connection: Connection) -> Submitted:
+        ready.clear()
+        made = _made(connection, asked)
+        if made is not None:
+            job = create_done(connection, _row(asked, asked.words), made)
+            return Submitted(job["id"], CREATED, job=job, made=made)
+        job_id = _create(connection, ledger, asked, ready)
+        return Submitted(job_id, CREATED if ready else ACCEPTED)
+
+    done = once(ledger, asked.owner, asked.key, make, limited=asked.limited)
+    if not done.replayed:
+        assemble_now(ledger, ready)
     return done
 
 
@@ -97,30 +106,44 @@ class _Raced(Exception):
     """Another request with the same idempotency key was a moment faster."""
 
 
-def _submit(ledger: Ledger, asked: Submission) -> tuple[Submitted, list[str]]:
-    ready: list[str] = []
+def once(
+    ledger: Ledger,
+    owner: str,
+    key: Key | None,
+    make: Callable[[Connection], Submitted],
+    *,
+    limited: bool,
+) -> Submitted:
+    """What `make` writes, in one transaction with quota and idempotency key; or what it once wrote.
+
+    Raises KeyReused, QuotaExceeded, DatabaseUnavailable, and what `make` raises.
+    """
+    try:
+        return _once(ledger, owner, key, make, limited)
+    except _Raced:
+        return _once(ledger, owner, key, make, limited)
+
+
+def _once(
+    ledger: Ledger,
+    owner: str,
+    key: Key | None,
+    make: Callable[[Connection], Submitted],
+    limited: bool,
+) -> Submitted:
     with ledger.database.write() as connection:
-        if asked.key is not None:
-            before = idempotency.recall(
-                connection, asked.owner, asked.key.text, asked.key.body_hash
-            )
+        if key is not None:
+            before = idempotency.recall(connection, owner, key.text, key.body_hash)
             if before is not None:
-                return Submitted(before.job_id, before.status, replayed=True), []
-        if asked.limited:
-            quotas.take(connection, ledger.settings, asked.owner)
-        made = _made(connection, asked)
-        job = None
-        if made is not None:
-            job = create_done(connection, _row(asked, asked.words), made)
-            job_id, status = job["id"], CREATED
-        else:
-            job_id = _create(connection, ledger, asked, ready)
-            status = CREATED if ready else ACCEPTED
-        if asked.key is not None and not idempotency.remember(
-            connection, asked.owner, asked.key.text, asked.key.body_hash, Replay(job_id, status)
-        ):
-            raise _Raced
-    return Submitted(job_id, status, job=job, made=made), ready
+                return Submitted(before.job_id, before.status, replayed=True)
+        if limited:
+            quotas.take(connection, ledger.settings, owner)
+        done = make(connection)
+        if key is not None:
+            replay = Replay(done.job_id, done.status)
+            if not idempotency.remember(connection, owner, key.text, key.body_hash, replay):
+                raise _Raced
+    return done
 
 
 def _made(connection: Connection, asked: Submission) -> Made | None:

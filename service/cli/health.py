@@ -34,17 +34,17 @@ def exit_by(check: Callable[["Settings"], str]) -> NoReturn:
     raise typer.Exit
 
 
-def worker_here(settings: "Settings") -> str:
-    """A worker of this host reported lately. Raises CommandError or LedgerError."""
+def worker_here(settings: "Settings", queue: str) -> str:
+    """A worker of this host and queue reported lately. Raises CommandError or LedgerError."""
     from ledger.presence import live_workers
     from service.cli.ownledger import own_ledger
 
     host = platform.node()
     with own_ledger(settings).database.read() as connection:
         found = live_workers(connection, presence=settings.presence)
-    here = [worker for worker in found if worker.host == host]
+    here = [worker for worker in found if (worker.host, worker.queue) == (host, queue)]
     if not here:
-        raise CommandError(f"no worker of {host} reported lately; see the worker's log")
+        raise CommandError(f"no worker of {host} for {queue} reported lately; see the worker's log")
     return f"{len(here)} of {host}: {', '.join(worker.devices for worker in here)}"
 
 

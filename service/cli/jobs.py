@@ -1,6 +1,6 @@
 """`tailora jobs`: what the service works on."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 jobs = typer.Typer(
-    help="List, follow or cancel plans and analyses: of the service that TAILORA_URL names, else "
-    "of this machine's own.",
+    help="List, follow or cancel plans, analyses and trainings: of the service that TAILORA_URL "
+    "names, else of this machine's own.",
     no_args_is_help=True,
 )
 
-Kind = Literal["plan", "analysis"]
+Kind = Literal["plan", "analysis", "training", "comparison"]
 StatusName = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
-JobId = Annotated[str, typer.Argument(metavar="ID", help="pln_… or ana_…")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="pln_…, ana_…, trn_… or cmp_…")]
 
 _SECONDS = 0.5
 """Between two looks at a job that is followed."""
@@ -38,7 +38,7 @@ def list_(
     found: list[dict[str, Any]] = []
     more = False
     with job_source() as source:
-        for each in (kind,) if kind else ("plan", "analysis"):
+        for each in (kind,) if kind else get_args(Kind):
             data, has_more = source.newest(each, status, limit)
             found += data
             more = more or has_more

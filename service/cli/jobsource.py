@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from service.cli.failures import CommandError
 
-_KINDS = {"pln": "plan", "ana": "analysis"}
+_KINDS = {"pln": "plan", "ana": "analysis", "trn": "training", "cmp": "comparison"}
 
 
 class JobSource(Protocol):
@@ -51,6 +51,6 @@ def kind_of(job_id: str) -> str:
     if kind is None:
         raise CommandError(
             f"{shown(job_id, 60)} is no job's id; those of plans begin with pln_, of analyses with "
-            "ana_, see `tailora jobs list`"
+            "ana_, of trainings with trn_, of comparisons with cmp_; see `tailora jobs list`"
         )
     return kind

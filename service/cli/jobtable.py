@@ -49,7 +49,10 @@ def _facts(job: Job) -> Iterator[tuple[str, str]]:
     yield "status", job["status"]
     if done := _done(job):
         left = (job.get("progress") or {}).get("eta_seconds")
-        yield "spectra", done + (f", about {format_seconds(left)} left" if left else "")
+        yield (
+            job["progress"]["unit"],
+            done + (f", about {format_seconds(left)} left" if left else ""),
+        )
     for name in ("created", "started", "finished"):
         if job.get(f"{name}_at"):
             yield name, _time(job[f"{name}_at"])

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -52,17 +52,23 @@ def api() -> None:
     run_api(load_settings())
 
 
-def worker(check: Check = False) -> None:
-    """Run a worker, which measures; one for each machine, with a process for each device."""
+def worker(
+    check: Check = False,
+    queue: Annotated[
+        Literal["analyze", "train"],
+        typer.Option(help="What it does: measure, or train on all of TAILORA_TRAIN_DEVICES."),
+    ] = "analyze",
+) -> None:
+    """Run a worker; one for each machine and queue."""
     from ledger.settings import load_settings
 
     if check:
         from service.cli.health import exit_by, worker_here
 
-        exit_by(worker_here)
+        exit_by(lambda settings: worker_here(settings, queue))
     from worker.start import run_worker
 
-    run_worker(load_settings())
+    run_worker(load_settings(), queue=queue)
 
 
 def dispatcher(check: Check = False) -> None:

@@ -6,7 +6,10 @@ from urllib.parse import quote
 from service.client.envelope import Envelope, Event, Part
 from service.client.server import Server
 
-PATHS = {"plan": "/v1/plans", "analysis": "/v1/analyses"}
+PATHS = {
+    "plan": "/v1/plans", "analysis": "/v1/analyses", "training": "/v1/trainings",
+    "comparison": "/v1/comparisons",
+}  # fmt: skip
 
 
 class Page(Part):

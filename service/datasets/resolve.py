@@ -23,6 +23,10 @@ class Found:
     id: str | None
     name: str
     format: str
+    bytes: int
+    columns: tuple[str, ...] | None
+    """None where nobody has read them."""
+
     sha256: str | None
     """Of the artifact that holds the bytes: `Artifacts.file_of` makes a file of it."""
 
@@ -41,11 +45,13 @@ def resolve(ledger: Ledger, connection: Connection, reach: Reach, name_or_id: st
     """
     if is_id(name_or_id):
         row = datasets.get(connection, reach, name_or_id, hold=True)
-        return Found(row["id"], row["name"], row["format"], row["artifact"], None)
+        columns = None if row["columns"] is None else tuple(row["columns"])
+        known = row["format"], row["bytes"], columns, row["artifact"]
+        return Found(row["id"], row["name"], *known, None)
     found = find(ledger.settings.dataset_roots, name_or_id)
     if found is None:
         raise NotFound(unknown(name_or_id))
-    return Found(None, found.name, found.format, None, found.path)
+    return Found(None, found.name, found.format, found.bytes, None, None, found.path)
 
 
 def unknown(name: str) -> str:

@@ -13,10 +13,12 @@ Metadata = Annotated[dict[Label, LabelValue], Field(max_length=16)]
 class Progress(BaseModel):
     """How far a job is."""
 
-    phase: str | None = Field(description="outline, measuring, waiting, assembling, or null")
+    phase: str | None = Field(
+        description="outline, measuring, waiting, training, assembling, or null"
+    )
     done: int
     total: int
-    unit: Literal["spectra"] = "spectra"
+    unit: Literal["spectra", "steps", "trainings"] = "spectra"
     fraction: float | None = Field(description="null until the total is known")
     eta_seconds: float | None = Field(description="by what was done so far; null at first")
 
@@ -63,7 +65,7 @@ class Envelope(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: str
-    object: Literal["plan", "analysis", "model_info"]
+    object: Literal["plan", "analysis", "model_info", "training", "comparison"]
     status: Status
     model: str
     revision: str | None = Field(description="the commit; null for local files")

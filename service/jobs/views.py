@@ -18,8 +18,16 @@ from ledger.results import result_artifact
 from ledger.states import ENDED
 from service.problems import TITLES
 
-OBJECTS = {"plan": "plan", "analysis": "analysis", "outline": "model_info"}
-PATHS = {"plan": "/v1/plans", "analysis": "/v1/analyses", "outline": "/v1/model-info"}
+OBJECTS = {
+    "plan": "plan", "analysis": "analysis", "outline": "model_info", "training": "training",
+    "comparison": "comparison",
+}  # fmt: skip
+PATHS = {
+    "plan": "/v1/plans", "analysis": "/v1/analyses", "outline": "/v1/model-info",
+    "training": "/v1/trainings", "comparison": "/v1/comparisons",
+}  # fmt: skip
+UNITS = {"training": "steps", "comparison": "trainings"}
+"""What those jobs count that count for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +84,7 @@ def _envelope(job: Job, count: Count, time: float) -> dict[str, Any]:
     request = {**job["request"]["words"]}
     path = f"{PATHS[job['kind']]}/{job['id']}"
     error = job["error"]
-    links = {"self": path}
-    if job["kind"] == "outline":
-        links["self"] = f"{PATHS['outline']}?{_query(request)}"
-    else:
-        links |= {name: f"{path}/{name}" for name in ("events", "cancel", "retry")}
-    if job["analysis_id"] is not None:
-        links["analysis"] = f"{PATHS['analysis']}/{job['analysis_id']}"
-    if job["state"] == "succeeded" and job["kind"] == "plan":
-        links["export"] = f"{path}/export"
-    if job["state"] == "succeeded" and job["kind"] == "analysis":
-        links |= {name: f"{path}/{name}" for name in ("document", "layers")}
+    links = _links(job, path)
     return {
         "id": job["id"],
         "object": OBJECTS[job["kind"]],
@@ -106,23 +104,48 @@ def _envelope(job: Job, count: Count, time: float) -> dict[str, Any]:
     }
 
 
+def _links(job: Job, path: str) -> dict[str, str]:
+    kind, done = job["kind"], job["state"] == "succeeded"
+    if kind == "outline":
+        links = {"self": f"{PATHS['outline']}?{_query(job['request']['words'])}"}
+    else:
+        links = {"self": path, **_below(path, "events", "cancel", "retry")}
+    if job["analysis_id"] is not None:
+        links["analysis"] = f"{PATHS['analysis']}/{job['analysis_id']}"
+    if kind == "training":
+        links |= _below(path, "metrics", "checkpoints")
+    for name in _ONCE_DONE.get(kind, ()) if done else ():
+        links |= _below(path, name)
+    return links
+
+
+_ONCE_DONE = {"plan": ("export",), "analysis": ("document", "layers"), "training": ("adapter",)}
+
+
+def _below(path: str, *names: str) -> dict[str, str]:
+    return {name: f"{path}/{name}" for name in names}
+
+
 def _query(words: dict[str, Any]) -> str:
     return urlencode({name: value for name, value in words.items() if value is not None})
 
 
 def _progress(job: Job, count: Count, time: float) -> dict[str, Any]:
-    done, total = count.stored + min(count.done, count.wanted), count.stored + count.wanted
+    before = count.stored
+    done, total = before + min(count.done, count.wanted), before + count.wanted
+    if job["kind"] in UNITS:
+        before, done, total = 0, job["done"] or 0, job["total"] or 0
     if job["state"] == "succeeded":
         done = total
     left = None
-    if job["state"] == "running" and job["started_at"] and done > count.stored:
-        pace = (time - job["started_at"]) / (done - count.stored)
+    if job["state"] == "running" and job["started_at"] and done > before:
+        pace = (time - job["started_at"]) / (done - before)
         left = round(pace * (total - done), 1)
     return {
         "phase": job["phase"],
         "done": done,
         "total": total,
-        "unit": "spectra",
+        "unit": UNITS.get(job["kind"], "spectra"),
         "fraction": round(done / total, 4) if total else None,
         "eta_seconds": left,
     }

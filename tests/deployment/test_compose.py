@@ -20,9 +20,11 @@ VALUES: dict[str, str] = {}
 
 FILLED = COMPOSE.interpolated(VALUES)
 ONE_SHOT = {"migrate"}
-WORKERS = {"worker-analyze-cpu", "worker-analyze"}
+ANALYZERS = {"worker-analyze-cpu", "worker-analyze"}
+TRAINERS = {"worker-train-cpu", "worker-train"}
+WORKERS = ANALYZERS | TRAINERS
 OURS = {"migrate", "api", "dispatcher"} | WORKERS
-TARGETS = ("api", "worker")
+TARGETS = ("api", "worker", "trainer")
 ON_THE_HUB = {
     # Users of these images, and the only folders that they write to.
     "redis": ("redis", {"/data"}),
@@ -134,9 +136,7 @@ def test_the_api_listens_beyond_loopback_so_that_it_asks_for_keys():
 NETWORKS = {
     "postgres": {"ledger"}, "migrate": {"ledger"}, "redis": {"broker"},
     "dispatcher": {"ledger", "broker"}, "api": {"ledger", "hub"},
-    "worker-analyze": {"ledger", "broker", "hub"},
-    "worker-analyze-cpu": {"ledger", "broker", "hub"},
-}  # fmt: skip
+} | {worker: {"ledger", "broker", "hub"} for worker in WORKERS}  # fmt: skip
 
 
 def test_only_who_asks_the_hub_reaches_out():
@@ -241,8 +241,10 @@ def test_health_is_asked_of_the_service_itself():
     port = COMPOSE.environment("api", VALUES)["TAILORA_PORT"]
     assert f"http://127.0.0.1:{port}/healthz" in tests["api"][-1]
     assert tests["dispatcher"] == ["CMD", "tailora", "dispatcher", "--check"]
-    for worker in WORKERS:
+    for worker in ANALYZERS:
         assert tests[worker] == ["CMD", "tailora", "worker", "--check"]
+    for worker in TRAINERS:
+        assert tests[worker] == ["CMD", "tailora", "worker", "--queue", "train", "--check"]
     assert {"pg_isready", "--host=127.0.0.1"} <= set(tests["postgres"])
     assert tests["redis"][0] == "CMD-SHELL"
 
@@ -304,6 +306,8 @@ def test_profiles_choose_the_workers():
     assert COMPOSE.started(set()) == others
     assert COMPOSE.started({"cpu"}) == others | {"worker-analyze-cpu"}
     assert COMPOSE.started({"gpu"}) == others | {"worker-analyze"}
+    assert COMPOSE.started({"train"}) == others | {"worker-train"}
+    assert COMPOSE.started({"train-cpu"}) == others | {"worker-train-cpu"}
 
 
 def test_workers_can_be_multiplied():
@@ -312,25 +316,30 @@ def test_workers_can_be_multiplied():
     assert not [s for s in COMPOSE.services.values() if "container_name" in s]
 
 
-def test_the_gpu_worker_reserves_gpus_and_the_other_none():
-    (device,) = COMPOSE.services["worker-analyze"]["deploy"]["resources"]["reservations"]["devices"]
+@pytest.mark.parametrize("kind", ["analyze", "train"])
+def test_the_gpu_worker_reserves_gpus_and_the_other_none(kind):
+    worker, variable = f"worker-{kind}", f"TAILORA_{kind.upper()}_DEVICES"
+    (device,) = COMPOSE.services[worker]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["count"], device["capabilities"]) == ("nvidia", "all", ["gpu"])
-    assert "deploy" not in COMPOSE.services["worker-analyze-cpu"]
-    assert COMPOSE.environment("worker-analyze", VALUES)["TAILORA_ANALYZE_DEVICES"] == "auto"
-    assert COMPOSE.environment("worker-analyze-cpu", VALUES)["TAILORA_ANALYZE_DEVICES"] == "cpu"
+    assert "deploy" not in COMPOSE.services[f"{worker}-cpu"]
+    assert COMPOSE.environment(worker, VALUES)[variable] == "auto"
+    assert COMPOSE.environment(f"{worker}-cpu", VALUES)[variable] == "cpu"
 
 
 def test_only_workers_run_the_image_with_torch():
-    assert {s for s in OURS if target_of(s) == "worker"} == WORKERS
+    assert {s for s in OURS if target_of(s) == "worker"} == ANALYZERS
+    assert {s for s in OURS if target_of(s) == "trainer"} == TRAINERS
     assert {s for s in OURS if target_of(s) == "api"} == OURS - WORKERS
 
 
-def test_the_two_workers_differ_in_their_torch_alone():
-    arguments = {w: FILLED.services[w]["build"].get("args", {}) for w in WORKERS}
-    assert arguments["worker-analyze"] == {}
-    assert arguments["worker-analyze-cpu"]["TORCH_INDEX"].endswith("/whl/cpu")
-    assert "TORCH_INDEX=" in Image.load("worker").all("ARG")
-    assert len({COMPOSE.services[w]["image"] for w in WORKERS}) == 2
+@pytest.mark.parametrize(("kind", "target"), [("analyze", "worker"), ("train", "trainer")])
+def test_the_two_workers_differ_in_their_torch_alone(kind, target):
+    gpu, cpu = f"worker-{kind}", f"worker-{kind}-cpu"
+    arguments = {w: FILLED.services[w]["build"].get("args", {}) for w in (gpu, cpu)}
+    assert arguments[gpu] == {}
+    assert arguments[cpu]["TORCH_INDEX"].endswith("/whl/cpu")
+    assert "TORCH_INDEX=" in Image.load(target).all("ARG")
+    assert len({COMPOSE.services[w]["image"] for w in WORKERS}) == 4
 
 
 # Settings

@@ -13,7 +13,7 @@ from tests.deployment.compose import ROOT, Compose, Image
 
 COMPOSE = Compose.load()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-TARGETS = ("api", "worker")
+TARGETS = ("api", "worker", "trainer")
 DIGEST = "@sha256:[0-9a-f]{64}"
 
 
@@ -40,7 +40,12 @@ def test_only_the_worker_installs_torch():
         r"list_requirements\.py ([a-z ]+) >/(\w+)\.txt",
         str(Image.load("requirements").instructions),
     )
-    assert listed == [("server", "api"), ("server analyze", "worker")]
+    assert set(Image.load("trainer").stages) - set(Image.load("worker").stages) == {
+        "trainer-packages",
+        "trainer",
+    }
+    wanted = [("server", "api"), ("server analyze", "worker"), ("server train", "trainer")]
+    assert listed == wanted
     assert "worker.txt" not in str(Image.load("api").instructions)
 
 

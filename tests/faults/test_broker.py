@@ -10,7 +10,7 @@ from ledger.settings import Settings
 from ledger.tables import units
 from tests.faults.kills import moments
 from tests.servers.redis import Redis
-from worker.app import QUEUE, TASK, make_app
+from worker.app import ANALYZE, TASK, make_app
 
 
 def test_5_redis_is_killed_and_emptied(stand, run, chance, keep):
@@ -42,7 +42,7 @@ def _kill(redis: Redis) -> None:
 def _waiting(stand) -> int:
     """Messages that would be lost now."""
     with stand.redis.client() as client:
-        return client.llen(QUEUE)
+        return client.llen(ANALYZE)
 
 
 def test_6_redis_is_away_while_work_is_submitted(stand, run, keep):
@@ -126,7 +126,7 @@ def _publish(app, unit_ids: list[str], chance: random.Random) -> None:
     chance.shuffle(unit_ids)
     with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
         for unit_id in unit_ids:
-            app.send_task(TASK, args=[unit_id], queue=QUEUE, producer=producer)
+            app.send_task(TASK, args=[unit_id], queue=ANALYZE, producer=producer)
 
 
 def _refused(cluster, sent: int) -> int:

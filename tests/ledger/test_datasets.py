@@ -77,13 +77,15 @@ def test_pages(database, kept):
         assert len(datasets.list_datasets(connection, ALL, before=None, limit=10)) == 6
 
 
-def test_a_job_that_has_not_ended_keeps_its_dataset(database, kept):
+@pytest.mark.parametrize("part", ["train", "held_out"])
+def test_a_job_that_has_not_ended_keeps_its_dataset(database, kept, part):
     with database.write() as connection:
         needed, free = upload(connection, kept), upload(connection, kept)
         job_id = add_job(connection)
-        change(connection, jobs, job_id, request={"words": {}, "dataset": {"id": needed}})
+        part = {"train": {"id": needed}} if part == "train" else {"train": {}, part: {"id": needed}}
+        change(connection, jobs, job_id, request={"words": {}, "data": part})
         named = add_job(connection)
-        change(connection, jobs, named, request={"words": {"dataset": needed}, "dataset": None})
+        change(connection, jobs, named, request={"words": {"dataset": needed}, "data": {}})
     for state in ("queued", "running", "cancelling"):
         with database.write() as connection:
             change(connection, jobs, job_id, state=state)
@@ -112,7 +114,7 @@ def test_whoever_holds_one_is_waited_for(database, kept, meanwhile):
         removing = meanwhile(remove)
         assert waits(removing)
         job_id = add_job(connection)
-        change(connection, jobs, job_id, request={"dataset": {"id": dataset_id}})
+        change(connection, jobs, job_id, request={"data": {"train": {"id": dataset_id}}})
     with pytest.raises(Conflict, match=job_id):
         removing.result(30)
 

@@ -9,9 +9,10 @@ from ledger import units
 from tests.service.api.conftest import *  # noqa: F403 - the API's fixtures
 from tests.worker.pump import all_units, open_units, pump, row
 from worker import running
-from worker.bodies import BODIES, Outcome
+from worker.bodies import BODIES
 from worker.errors import Stopped
 from worker.lease import Lease
+from worker.outcome import Outcome
 
 
 @pytest.fixture

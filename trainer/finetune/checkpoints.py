@@ -42,12 +42,13 @@ def is_whole(folder: Path) -> bool:
 
 def found_in(run: Path) -> list[Path]:
     """Folders of checkpoints by step, whole or not."""
-    numbered = [
-        (int(match[1]), path)
-        for path in run.glob("checkpoint-*")
-        if (match := _NAME.fullmatch(path.name)) is not None
-    ]
-    return [path for _, path in sorted(numbered)]
+    found = (path for path in run.glob("checkpoint-*") if _NAME.fullmatch(path.name))
+    return sorted(found, key=step_of)
+
+
+def step_of(folder: Path) -> int:
+    """The step that a checkpoint's folder is named after."""
+    return int(folder.name.rpartition("-")[2])
 
 
 def last_whole(run: Path) -> Path | None:

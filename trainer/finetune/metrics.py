@@ -52,6 +52,7 @@ class Metrics(transformers.TrainerCallback):
         now = time.monotonic()
         line = {
             "step": state.global_step,
+            "steps": state.max_steps,
             "epoch": round(state.epoch or 0.0, 4),
             "loss": logs["loss"],
             "learning_rate": logs.get("learning_rate"),

@@ -50,10 +50,11 @@ class Trained(BaseModel):
     """None where the run was stopped."""
 
 
-def finetune(recipe: Recipe, out: Path, say: Say = _nothing) -> Trained:
+def finetune(recipe: Recipe, out: Path, say: Say = _nothing, *, steps: bool = True) -> Trained:
     """Train an adapter into `out/adapter`; a run of the same recipe in `out` goes on.
 
-    Under torchrun all processes call it.
+    Under torchrun all processes call it. `say` is told of steps too, unless these are read from
+    `out/metrics.jsonl`.
 
     Everything that can be known is checked before the first step: the base's files against the
     plan, the data (a report of which goes to `say`), shapes and sizes. Raises InvalidRecipe where
@@ -75,11 +76,18 @@ def finetune(recipe: Recipe, out: Path, say: Say = _nothing) -> Trained:
     written = {name: report and report.model_dump(mode="json") for name, report in reports.items()}
     if processes.is_main_process:
         replace_text(out / REPORT, json.dumps(written, indent=2) + "\n")
-    return _train(recipe, out, place, prepared, say, processes)
+    metrics = Metrics(out / METRICS, say if steps else _nothing)
+    return _train(recipe, out, place, prepared, metrics, say, processes)
 
 
 def _train(
-    recipe: Recipe, out: Path, place: Place, prepared: Prepared, say: Say, processes: PartialState
+    recipe: Recipe,
+    out: Path,
+    place: Place,
+    prepared: Prepared,
+    metrics: Metrics,
+    say: Say,
+    processes: PartialState,
 ) -> Trained:
     transformers.set_seed(recipe.seed)
     loaded = load(place, recipe.base, prepared.task, prepared.labels)
@@ -90,7 +98,6 @@ def _train(
     pad_id = loaded.tokenizer.pad_token_id
     before = evaluate(model, prepared.held_out, pad_id)
     say(f"before training: {_words(before)}")
-    metrics = Metrics(out / METRICS, say)
     number, samples = processes.num_processes, len(prepared.train)
     loop = Loop(
         recipe,

@@ -2,7 +2,11 @@
 
 import pytest
 
+from ledger.jobs import NewJob, create
 from ledger.keys import revoke_key
+from ledger.results import put_result
+from ledger.runs import put_file
+from ledger.settle import finish_job
 from tests.service.api.conftest import BUDGET
 from tests.service.api.keys import REACHED, new_key
 from tests.worker.pump import pump
@@ -37,6 +41,17 @@ TABLE = {
     ("GET", "/v1/datasets"): ITS_OWN,
     ("GET", "/v1/datasets/{name_or_id}"): SEES,
     ("DELETE", "/v1/datasets/{name_or_id}"): (401, 403, 204, 204, 403, 401, 404),
+    ("POST", "/v1/trainings"): (401, 403, 422, 422, 403, 401, 404),  # of settings that cannot be
+    ("GET", "/v1/trainings"): ITS_OWN,
+    ("GET", "/v1/trainings/{job_id}"): SEES,
+    ("GET", "/v1/trainings/{job_id}/metrics"): SEES,
+    ("GET", "/v1/trainings/{job_id}/checkpoints"): SEES,
+    ("GET", "/v1/trainings/{job_id}/adapter"): SEES,
+    ("GET", "/v1/trainings/{job_id}/adapter/{name}"): SEES,
+    ("GET", "/v1/trainings/{job_id}/events"): SEES,
+    ("POST", "/v1/trainings/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
+    ("POST", "/v1/trainings/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
+    ("DELETE", "/v1/trainings/{job_id}"): (401, 403, 204, 204, 403, 401, 404),
     ("POST", "/v1/analyses"): (401, 403, 201, 201, 403, 401, 201),
     ("GET", "/v1/analyses"): ITS_OWN,
     ("GET", "/v1/analyses/{job_id}"): SEES,
@@ -77,16 +92,30 @@ def finished(api, headers) -> dict[str, str]:
     dataset = api.http.post("/v1/datasets", headers={**CSV, **headers}, **UPLOAD).json()
     return {
         "plan": plan["id"], "analysis": plan["analysis_id"], "name": layers["data"][0]["name"],
-        "dataset": dataset["id"],
+        "dataset": dataset["id"], "training": trained(api),
     }  # fmt: skip
+
+
+def trained(api) -> str:
+    """A training of `ann` that has succeeded, as its worker would have left it."""
+    request = {"place": {"model": api.model}, "words": {}, "data": {}}
+    new = NewJob("training", "ann", request, api.model, None, None, {}, phase="training")
+    with api.ledger.database.write() as connection:
+        job_id = create(connection, new)
+        digest = api.ledger.artifacts.put(connection, b"{}")
+        put_file(connection, job_id, "adapter/config.json", artifact=digest, size=2)
+        put_result(connection, api.ledger.artifacts, job_id, "{}", None)
+        finish_job(connection, job_id, "succeeded", "the training is there")
+    return job_id
 
 
 def request(api, method: str, path: str, job: dict[str, str], headers) -> int:
     """The status of the endpoint's answer to a request that is right but for who asks."""
-    kind = "analysis" if "/analyses" in path else "plan"
-    address = path.format(
-        job_id=job[kind], name=job["name"], code="conflict", name_or_id=job["dataset"]
+    kind = {"analyses": "analysis", "trainings": "training"}.get(
+        [*path.split("/"), "", ""][2], "plan"
     )
+    name = "config.json" if kind == "training" else job["name"]
+    address = path.format(job_id=job[kind], name=name, code="conflict", name_or_id=job["dataset"])
     if (method, path) == ("POST", "/v1/datasets"):
         return api.http.post(path, headers={**CSV, **headers}, **UPLOAD).status_code
     params = {"format": "csv"} if path.endswith("export") else {}
@@ -97,6 +126,8 @@ def request(api, method: str, path: str, job: dict[str, str], headers) -> int:
         body = {"model": api.model, "expert_budget": BUDGET}
     if (method, path) == ("POST", "/v1/analyses"):
         body = {"model": api.model}
+    if (method, path) == ("POST", "/v1/trainings"):
+        body = {"plan_id": job["plan"], "dataset": job["dataset"], "settings": {"colour": 1}}
     return api.http.request(method, address, params=params, json=body, headers=headers).status_code
 
 

@@ -1,0 +1,80 @@
+"""What is known of a training while it goes and after: metrics, checkpoints, progress and files."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
+
+from ledger.clock import now
+from ledger.insert import insert_new, upsert
+from ledger.states import LIVE
+from ledger.tables import checkpoints, files, jobs, metrics
+
+
+def put_metrics(connection: Connection, job_id: str, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Keep lines by their `step`; one that is made again takes the place of the first."""
+    for line in lines:
+        row = {"job_id": job_id, "step": line["step"], "data": dict(line)}
+        upsert(connection, metrics, row, key=["job_id", "step"])
+
+
+def list_metrics(
+    connection: Connection, job_id: str, *, after: int = -1, most: int = 1000
+) -> list[dict[str, Any]]:
+    """Lines of steps above `after`, evenly thinned to `most` with the last one among them."""
+    mine = (metrics.c.job_id == job_id) & (metrics.c.step > after)
+    count = connection.scalar(select(func.count()).select_from(metrics).where(mine)) or 0
+    stride = max(1, -(-count // most))
+    numbered = (
+        select(
+            metrics.c.data,
+            metrics.c.step,
+            func.row_number().over(order_by=metrics.c.step.desc()).label("place"),
+        )
+        .where(mine)
+        .subquery()
+    )
+    kept = select(numbered.c.data).where((numbered.c.place - 1) % stride == 0)
+    return list(connection.scalars(kept.order_by(numbered.c.step)))
+
+
+def set_checkpoints(connection: Connection, job_id: str, found: Mapping[int, int]) -> list[int]:
+    """Say which there are, in bytes by step; the steps of those that are new."""
+    mine = checkpoints.c.job_id == job_id
+    connection.execute(delete(checkpoints).where(mine, checkpoints.c.step.not_in(list(found))))
+    return [
+        step
+        for step, size in sorted(found.items())
+        if insert_new(
+            connection,
+            checkpoints,
+            {"job_id": job_id, "step": step, "bytes": size, "created_at": now()},
+        )
+    ]
+
+
+def list_checkpoints(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+    """Those that a training could go on from, the first ones first."""
+    query = select(checkpoints).where(checkpoints.c.job_id == job_id).order_by(checkpoints.c.step)
+    return connection.execute(query).mappings().all()
+
+
+def set_progress(connection: Connection, job_id: str, done: int, total: int | None) -> None:
+    """How far a job is that counts for itself."""
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(LIVE))
+        .values(done=done, total=total)
+    )
+
+
+def put_file(connection: Connection, job_id: str, name: str, *, artifact: str, size: int) -> None:
+    """Name an artifact as a file of a job."""
+    row = {"job_id": job_id, "name": name, "artifact": artifact, "bytes": size}
+    upsert(connection, files, row, key=["job_id", "name"])
+
+
+def list_files(connection: Connection, job_id: str, prefix: str = "") -> Sequence[RowMapping]:
+    """The files of a job whose names begin so, by name."""
+    mine = (files.c.job_id == job_id) & files.c.name.startswith(prefix, autoescape=True)
+    return connection.execute(select(files).where(mine).order_by(files.c.name)).mappings().all()
