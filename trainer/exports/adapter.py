@@ -14,6 +14,18 @@ from trainer.tuner.facts import load_adapter
 
 def read_adapter(adapter: Place) -> MixtureConfig:
     """The config of an adapter of mixtures. Raises BadAdapter."""
+    config = read_any(adapter)
+    if not isinstance(config, MixtureConfig) or not config.modules:
+        kind = getattr(config.peft_type, "value", config.peft_type)
+        raise BadAdapter(
+            f"{shown(adapter.name)} is a PEFT adapter of type {shown(kind)}, not a mixture of LoRA "
+            "experts; PEFT's own merge_and_unload is for those"
+        )
+    return config
+
+
+def read_any(adapter: Place) -> Any:
+    """The PeftConfig of an adapter of any method that PEFT knows. Raises BadAdapter."""
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         if not (adapter.folder / file).is_file():
             raise BadAdapter(
@@ -28,12 +40,6 @@ def read_adapter(adapter: Place) -> MixtureConfig:
             f"adapter_config.json of {shown(adapter.name)} cannot be read: {first_line(error)}; "
             "restore the file"
         ) from error
-    if not isinstance(config, MixtureConfig) or not config.modules:
-        kind = getattr(config.peft_type, "value", config.peft_type)
-        raise BadAdapter(
-            f"{shown(adapter.name)} is a PEFT adapter of type {shown(kind)}, not a mixture of LoRA "
-            "experts; PEFT's own merge_and_unload is for those"
-        )
     return config
 
 
