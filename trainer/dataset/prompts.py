@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from trainer.dataset.encode import IGNORED, Encoded, Sample
+from trainer.dataset.tokens import marks_of
 
 
 class Prompt(NamedTuple):
@@ -16,7 +17,7 @@ class Prompt(NamedTuple):
     """As the tokenizer decodes it, without outer blanks."""
 
     end: int | None
-    """The special token that ends the answer, where one does."""
+    """The token that ends the answer and stands for no text, where one does."""
 
 
 def prompts_of(encoded: Sequence[Encoded], tokenizer: Any, most: int) -> list[Prompt]:
@@ -38,8 +39,8 @@ def _prompt(sample: Sample, tokenizer: Any) -> Prompt | None:
     if given == 0:
         return None
     answer = ids[given:]
-    special = set(tokenizer.all_special_ids)
-    end = next((at for at in reversed(range(len(answer))) if answer[at] in special), None)
+    marks = marks_of(tokenizer)
+    end = next((at for at in reversed(range(len(answer))) if answer[at] in marks), None)
     text = tokenizer.decode(answer[:end], skip_special_tokens=True)
     return Prompt(ids[:given], str(text).strip(), None if end is None else answer[end])
 
