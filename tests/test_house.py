@@ -16,6 +16,7 @@ PACKAGES = ("tailora", "service", "worker", "trainer", "allocator", "ledger", "a
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LIGHT_IN_TRAINER = (
     "errors", "recipe", "presets", "shape", "dataset.columns", "dataset.read", "dataset.prepare",
+    "dataset.whole", "origin", "assessment", "measures.record",
 )  # fmt: skip
 NEEDS_TORCH = {"analyzer.decode", "analyzer.dequantize", "analyzer.eigenvalues", "analyzer.solver"}
 
