@@ -70,7 +70,8 @@ def test_the_harness_finds_what_we_find(tmp_path):
         task.replace("examples/harness/questions.jsonl", str(data))
     )
     harness(
-        tmp_path, "--device", "cpu", "--model_args", f"pretrained={saved.base},peft={saved.adapter}",
+        tmp_path, "--device", "cpu",
+        "--model_args", f"pretrained={saved.base},peft={saved.adapter}",
         "--include_path", str(tmp_path / "tasks"), "--tasks", "tailora_choice",
         "--output_path", str(tmp_path / "out"), "--log_samples", "--batch_size", "4",
     )  # fmt: skip

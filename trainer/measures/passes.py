@@ -40,12 +40,12 @@ def measuring(model: Any, draws: int = 1, seed: int = 0) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     counters = [module.counter for module in model.modules() if isinstance(module, Mixture)]
     counted = [counter.state for counter in counters]
-    devices = [model.device] if model.device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
-        stack.enter_context(torch.random.fork_rng(devices))
-        torch.manual_seed(seed)
         if draws > 1:
+            devices = [model.device] if model.device.type == "cuda" else []
+            stack.enter_context(torch.random.fork_rng(devices))
+            torch.manual_seed(seed)
             stack.enter_context(masks_on(model))
         model.eval()
         try:
