@@ -17,6 +17,8 @@ from analyzer.series import Series
 from ledger.access import Ledger
 from ledger.settings import load_settings
 from service.app import create_app
+from trainer.assessment import Assessment
+from trainer.origin import Origin
 from trainer.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
@@ -29,6 +31,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.comparison.1.json": Comparison,
     "tailora.explanation.1.json": Explanation,
     "tailora.recipe.1.json": Recipe,
+    "tailora.origin.1.json": Origin,
+    "tailora.evaluation.1.json": Assessment,
 }
 
 

@@ -17,6 +17,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 LIGHT_IN_TRAINER = (
     "errors", "recipe", "presets", "shape", "dataset.columns", "dataset.look", "dataset.read",
     "dataset.prepare",
+    "dataset.whole", "origin", "assessment", "measures.record",
 )  # fmt: skip
 NEEDS_TORCH = {"analyzer.decode", "analyzer.dequantize", "analyzer.eigenvalues", "analyzer.solver"}
 

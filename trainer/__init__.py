@@ -5,6 +5,9 @@ gates, balance, masks, initial: who is active, what evens it out, what is droppe
 routed, grouped: the two ways to compute it
 step, statistics: what a loop tells the layers, and what they count
 tuner: the PEFT method
+evaluate, measures: how good a model is on held-out samples
+assess, assessment: a saved adapter on a file; origin: what it was trained as
+harness: lm-evaluation-harness with mixtures known to PEFT
 exports: an adapter merged into its base, or as a plain LoRA
 errors: the exception tree
 """

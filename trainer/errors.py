@@ -8,6 +8,7 @@
     ├── TrainingStopped      a run that cannot go on; its last good checkpoint is kept
     ├── InvalidTexts         a file of texts that cannot be read, or holds nothing to measure on
     ├── InvalidData          training data that cannot be read, or does not fit the recipe's task
+    ├── NotMeasurable        what was asked cannot be measured, or came out as no number
     └── NotExportable        a mixture cannot be said in the form that was asked for
 
 Every message names the thing, the cause and the next step.
@@ -44,6 +45,10 @@ class InvalidTexts(TrainerError, ValueError):
 
 class InvalidData(TrainerError, ValueError):
     """Training data that cannot be read, or does not fit the recipe's task."""
+
+
+class NotMeasurable(TrainerError, ValueError):
+    """What was asked cannot be measured, or came out as no number."""
 
 
 class NotExportable(TrainerError, ValueError):

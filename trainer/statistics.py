@@ -42,6 +42,15 @@ class Counter:
         if self._each is None:
             self._tokens = self._tokens + tokens
 
+    @property
+    def state(self) -> tuple[Tensor, Tensor]:
+        """What was counted, to be put back."""
+        return self._sums, self._tokens
+
+    @state.setter
+    def state(self, state: tuple[Tensor, Tensor]) -> None:
+        self._sums, self._tokens = state
+
     def reset(self) -> None:
         """Forget what was counted."""
         self._sums = torch.zeros_like(self._sums)

@@ -12,6 +12,7 @@ from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.doctor import doctor
+from service.cli.evaluate import evaluate
 from service.cli.explain import explain
 from service.cli.export import export
 from service.cli.import_plan import import_plan
@@ -43,6 +44,7 @@ app.command()(explain)
 app.command()(export)
 app.command("import")(import_plan)
 app.command()(train)
+app.command("eval")(evaluate)
 app.command()(merge)
 app.command("to-lora")(to_lora)
 app.add_typer(cache, name="cache")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analyzer.text import shown
-from trainer.dataset.tokens import end_of, ids_of
+from trainer.dataset.tokens import end_of, ids_of, marks_of
 from trainer.errors import InvalidData
 
 Message = dict[str, Any]
@@ -35,7 +35,7 @@ def turns(messages: Sequence[Message], tokenizer: Any, where: str) -> tuple[list
                 "and completion"
             )
         learnt[start:stop] = [True] * (stop - start)
-    if not _marks(tokenizer).intersection(whole[start:stop]):
+    if not marks_of(tokenizer).intersection(whole[start:stop]):
         return [*whole, end_of(tokenizer)], [*learnt, True]
     return whole, learnt
 
@@ -62,8 +62,3 @@ def _rendered(
             f"the tokenizer's chat template cannot render {where}: {shown(error)}"
         ) from error
     return ids_of(tokenizer, text)
-
-
-def _marks(tokenizer: Any) -> set[int]:
-    """Ids that stand for no text: one of them ends a turn in most templates."""
-    return {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}

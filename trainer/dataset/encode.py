@@ -60,12 +60,8 @@ class Encoder:
         return self._cut(ids, [True] * len(ids))
 
     def _pair(self, pair: Pair) -> Encoded:
-        """Both encoded at once, unless a token would reach over the border: then each alone."""
-        prompt = ids_of(self._tokenizer, pair.prompt)
-        both = ids_of(self._tokenizer, pair.prompt + pair.completion)
-        if both[: len(prompt)] != prompt or len(both) == len(prompt):
-            both = prompt + ids_of(self._tokenizer, pair.completion)
-        ids = self._ended(self._begin + both)
+        prompt, completion = parts_of(pair, self._tokenizer)
+        ids = self._ended(self._begin + prompt + completion)
         given = len(self._begin) + len(prompt)
         return self._cut(ids, [place >= given for place in range(len(ids))])
 
@@ -92,3 +88,15 @@ class Encoder:
     def _ended(self, ids: list[int]) -> list[int]:
         end = end_of(self._tokenizer)
         return ids if ids[-1:] == [end] else [*ids, end]
+
+
+def parts_of(pair: Pair, tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Ids of prompt and completion, with nothing put around them.
+
+    Both are encoded at once, unless a token would reach over the border: then each alone.
+    """
+    prompt = ids_of(tokenizer, pair.prompt)
+    both = ids_of(tokenizer, pair.prompt + pair.completion)
+    if both[: len(prompt)] != prompt or len(both) == len(prompt):
+        return prompt, ids_of(tokenizer, pair.completion)
+    return prompt, both[len(prompt) :]

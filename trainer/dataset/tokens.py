@@ -28,3 +28,8 @@ def beginning_of(tokenizer: Any) -> list[int]:
         if bare and starts:
             return whole[: starts[0]]
     return []
+
+
+def marks_of(tokenizer: Any) -> set[int]:
+    """Ids that stand for no text: one of them ends a turn in most templates."""
+    return {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}

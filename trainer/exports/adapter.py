@@ -3,7 +3,7 @@
 from typing import Any
 
 from peft import PeftConfig, PeftModel
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from analyzer.text import shown
 from trainer.errors import BadAdapter, ModelMismatch, NotExportable, TrainerError
@@ -11,10 +11,24 @@ from trainer.exports.places import Place, first_line
 from trainer.tuner import MixtureConfig
 from trainer.tuner.facts import load_adapter
 
+WEIGHTS = "adapter_model.safetensors"
+
 
 def read_adapter(adapter: Place) -> MixtureConfig:
     """The config of an adapter of mixtures. Raises BadAdapter."""
-    for file in ("adapter_config.json", "adapter_model.safetensors"):
+    config = read_any(adapter)
+    if not isinstance(config, MixtureConfig) or not config.modules:
+        kind = getattr(config.peft_type, "value", config.peft_type)
+        raise BadAdapter(
+            f"{shown(adapter.name)} is a PEFT adapter of type {shown(kind)}, not a mixture of LoRA "
+            "experts; PEFT's own merge_and_unload is for those"
+        )
+    return config
+
+
+def read_any(adapter: Place) -> Any:
+    """The PeftConfig of an adapter of any method that PEFT knows. Raises BadAdapter."""
+    for file in ("adapter_config.json", WEIGHTS):
         if not (adapter.folder / file).is_file():
             raise BadAdapter(
                 f"{shown(adapter.name)} has no {file}; pass the folder that save_pretrained wrote"
@@ -28,12 +42,6 @@ def read_adapter(adapter: Place) -> MixtureConfig:
             f"adapter_config.json of {shown(adapter.name)} cannot be read: {first_line(error)}; "
             "restore the file"
         ) from error
-    if not isinstance(config, MixtureConfig) or not config.modules:
-        kind = getattr(config.peft_type, "value", config.peft_type)
-        raise BadAdapter(
-            f"{shown(adapter.name)} is a PEFT adapter of type {shown(kind)}, not a mixture of LoRA "
-            "experts; PEFT's own merge_and_unload is for those"
-        )
     return config
 
 
@@ -60,15 +68,21 @@ def load(model: Any, adapter: Place) -> PeftModel:
             f"the weights of {shown(adapter.name)} cannot be loaded: {first_line(error)}; save "
             "the adapter again, or fetch it anew"
         ) from error
-    _check_whole(found, type(model).__name__)
+    _check_whole(found, adapter, type(model).__name__)
     return found
 
 
-def _check_whole(model: PeftModel, kind: str) -> None:
-    """PEFT drops a module that was trained whole in silence where the model has none."""
+def _check_whole(model: PeftModel, adapter: Place, kind: str) -> None:
+    """PEFT drops a module that was trained whole in silence where the model has none.
+
+    For classifiers it lists names that a head may have; the file has those that were trained.
+    """
     names = [f".{name}" for name, _ in model.named_modules()]
+    with safe_open(adapter.folder / WEIGHTS, framework="pt") as file:
+        held = list(file.keys())
     for wanted in getattr(model.peft_config["default"], "modules_to_save", None) or ():
-        if not any(name.endswith(f".{wanted}") for name in names):
+        trained = any(f".{wanted}." in name for name in held)
+        if trained and not any(name.endswith(f".{wanted}") for name in names):
             raise ModelMismatch(
                 f"the adapter holds {shown(wanted)}, trained whole, and a {kind} has none; save "
                 "the base model with the head that it was trained with, and pass that"

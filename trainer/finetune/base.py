@@ -39,14 +39,19 @@ class Loaded:
 
 def check_weights(place: Place, plan: Plan) -> tuple[str, ...]:
     """The sorted sha256 of the model's files. Raises ModelMismatch unless they are the plan's."""
-    source = open_source(str(place.folder))
-    found = tuple(sorted(source.sha256(file) for file in source.files))
+    found = weights_of(place)
     if plan.weights and found != plan.weights:
         raise ModelMismatch(
             f"the weights of {shown(place.name)} are not those that the plan was made from "
             f"({shown(plan.model or 'unknown')}); make the plan from these files"
         )
     return found
+
+
+def weights_of(place: Place) -> tuple[str, ...]:
+    """The sorted sha256 of a model's files. Raises BadModel."""
+    source = open_source(str(place.folder))
+    return tuple(sorted(source.sha256(file) for file in source.files))
 
 
 def load(place: Place, base: Base, task: Task, labels: tuple[str, ...] | None) -> Loaded:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from analyzer.text import shown
 from trainer.dataset.collate import Collate
 from trainer.dataset.prepare import Prepared, prepare
+from trainer.dataset.questions import choice_questions
 from trainer.dataset.sums import sums_of
 from trainer.errors import InvalidRecipe
 from trainer.evaluate import Evaluation, evaluate
@@ -26,6 +27,7 @@ from trainer.finetune.checkpoints import last_whole
 from trainer.finetune.files import replace_text
 from trainer.finetune.loop import Loop, arguments_of
 from trainer.finetune.metrics import Metrics
+from trainer.origin import save_origin
 from trainer.recipe import Recipe
 
 RECIPE, REPORT, METRICS, RESULT, ADAPTER = (
@@ -96,7 +98,8 @@ def _train(
     if recipe.base.quantisation == "none":
         model.to(processes.device)
     pad_id = loaded.tokenizer.pad_token_id
-    before = evaluate(model, prepared.held_out, pad_id)
+    questions = choice_questions(prepared.choices or (), loaded.tokenizer, recipe.data.length)
+    before = evaluate(model, prepared.held_out, pad_id, questions=questions)
     say(f"before training: {_words(before)}")
     number, samples = processes.num_processes, len(prepared.train)
     loop = Loop(
@@ -117,7 +120,7 @@ def _train(
     steps = _go(loop, checkpoint)
     if steps < loop.args.max_steps:
         return Trained(status="stopped", steps=steps, before=before)
-    after = evaluate(model, prepared.held_out, pad_id)
+    after = evaluate(model, prepared.held_out, pad_id, questions=questions)
     say(f"after {steps} steps: {_words(after)}")
     trained = Trained(status="finished", steps=steps, before=before, after=after)
     if processes.is_main_process:
@@ -125,6 +128,7 @@ def _train(
         with new_folder(out / ADAPTER) as draft:
             model.save_pretrained(draft)
             loaded.tokenizer.save_pretrained(draft)
+            save_origin(draft, recipe, prepared.labels)
         replace_text(out / RESULT, trained.model_dump_json(indent=2) + "\n")
     processes.wait_for_everyone()
     return trained
