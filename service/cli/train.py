@@ -41,6 +41,10 @@ Changes = Annotated[
 OnlyRecipe = Annotated[
     bool, typer.Option("--recipe-only", help="Print the recipe and train nothing.")
 ]
+Fsdp = Annotated[
+    bool,
+    typer.Option("--fsdp", help="Share the base's weights among torchrun's processes."),
+]
 
 
 def train(
@@ -52,6 +56,7 @@ def train(
     preset: Preset = None,
     changes: Changes = None,
     recipe_only: OnlyRecipe = False,
+    fsdp: Fsdp = False,
     as_json: Json = False,
 ) -> None:
     """Fine-tune the mixture that a plan describes; a run that was stopped goes on."""
@@ -74,7 +79,7 @@ def train(
             typer.echo(each, err=True)
         summary.clear()
 
-    trained = finetune(recipe, folder, say)
+    trained = finetune(recipe, folder, say, fsdp=fsdp)
     if as_json:
         typer.echo(trained.model_dump_json(indent=2))
     elif trained.status == "finished":

@@ -1,7 +1,8 @@
-"""A run that kills itself: `python -m tests.trainer.dying RECIPE OUT WHERE STEP`.
+"""A run that kills itself: `python -m tests.trainer.dying RECIPE OUT WHERE STEP [--fsdp]`.
 
 WHERE is `never`, or what is cut off in step STEP: `step` (when it has ended), `files` (with half of
-the optimizer's state on disk) or `seal` (all files there, no manifest yet).
+the optimizer's state on disk) or `seal` (all files there, no manifest yet). With `infinite` a router
+has an infinite gradient from that step on.
 """
 
 import os
@@ -52,12 +53,21 @@ def arrange(where: str, step: int) -> None:
             whole(folder)
 
         loop.seal = unsealed
+    elif where == "infinite":
+
+        def at_step_begin(self: Any, *_: Any, state: Any, model: Any, **__: Any) -> None:
+            if state.global_step == step - 1:
+                router = next(p for n, p in model.named_parameters() if n.endswith("router"))
+                router.register_hook(lambda gradient: gradient * float("inf"))
+
+        loop.Stopping.on_step_begin = at_step_begin
 
 
-def main(recipe: str, out: str, where: str, step: str) -> None:
+def main(recipe: str, out: str, where: str, step: str, *options: str) -> None:
     silence()
     arrange(where, int(step))
-    finetune(Recipe.model_validate_json(Path(recipe).read_bytes()), Path(out), print)
+    told = Recipe.model_validate_json(Path(recipe).read_bytes())
+    finetune(told, Path(out), print, fsdp="--fsdp" in options)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
 """Runs of tiny models: they learn, they go on where they were cut off, and they end cleanly."""
 
-import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,6 +11,7 @@ from tests.trainer.conftest import randomise
 from tests.trainer.plain import Plain
 from tests.trainer.runs import pairs, recipe_in, topics
 from tests.trainer.small import COEFFICIENT
+from tests.trainer.started import TWO, lines_of, run_in_process
 from trainer.errors import InvalidRecipe, ModelMismatch, TrainingStopped
 from trainer.finetune import loop
 from trainer.finetune.adapt import adapt
@@ -27,10 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-
-
-def lines_of(out):
-    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_language_model_learns_to_answer(tmp_path):
@@ -103,8 +97,7 @@ def test_two_processes_have_the_losses_of_one_that_accumulates(tmp_path):
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     alone = run_in_process(tmp_path, "one", "never", 0)
     assert alone.returncode == 0, alone.stderr[-2000:]
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    both = run_in_process(tmp_path, "two", "never", 0, words)
+    both = run_in_process(tmp_path, "two", "never", 0, TWO)
     assert both.returncode == 0, both.stderr[-3000:]
     losses = [[line["loss"] for line in lines_of(tmp_path / name)] for name in ("one", "two")]
     assert len(losses[0]) == len(losses[1]) == 12
@@ -157,12 +150,6 @@ def test_killed_twelve_times_it_ends_as_if_it_never_was(tmp_path):
     losses = [[(line["step"], line["loss"]) for line in lines_of(tmp_path / name)]
               for name in ("calm", "killed")]  # fmt: skip
     assert losses[0] == losses[1]
-
-
-def run_in_process(folder, out, where, step, words=()):
-    command = [sys.executable, *words, "-m", "tests.trainer.dying", str(folder / "recipe.json")]
-    command += [str(folder / out), where, str(step)]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_a_stop_signal_ends_it_with_a_checkpoint(tmp_path, monkeypatch):

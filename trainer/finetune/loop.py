@@ -17,6 +17,7 @@ from trainer.errors import TrainingStopped
 from trainer.exports.places import first_line
 from trainer.finetune.checkpoints import rotate, seal
 from trainer.finetune.metrics import Metrics
+from trainer.finetune.sharded import averaged, is_sharded
 from trainer.mixture import Mixture
 from trainer.recipe import Recipe
 from trainer.tuner.facts import step_of
@@ -32,6 +33,7 @@ class Loop(transformers.Trainer):
     def __init__(self, recipe: Recipe, metrics: Metrics, **words: Any) -> None:
         """`words` are those of transformers.Trainer."""
         self.stopping = Stopping()
+        self._sharded = is_sharded(words["model"])
         super().__init__(callbacks=[metrics, self.stopping, Finite()], **words)
         self.remove_callback(transformers.PrinterCallback)
         self.recipe, self.metrics = recipe, metrics
@@ -78,6 +80,16 @@ class Loop(transformers.Trainer):
             for _ in range(draws)
         ]
         return torch.stack(passes).mean()
+
+    def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
+        if not self._sharded:  # or it is where it belongs
+            super()._move_model_to_device(model, device)
+
+    def _wrap_model(self, model: nn.Module, training: bool = True, *rest: Any) -> nn.Module:
+        if training and self._sharded and model is self.model:
+            return averaged(model)  # accelerate takes no DDP of models with DTensors
+        wrapped: nn.Module = super()._wrap_model(model, training, *rest)
+        return wrapped
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         run = Path(self.args.output_dir)

@@ -1,7 +1,6 @@
 """From a recipe to a trained adapter, in a folder that a run can go on from."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from trainer.errors import InvalidRecipe
 from trainer.evaluate import Evaluation, evaluate
 from trainer.exports.base import load_tokenizer
 from trainer.exports.places import Place, find, new_folder
+from trainer.finetune import sharded
 from trainer.finetune.adapt import adapt
 from trainer.finetune.base import check_weights, load
 from trainer.finetune.checkpoints import last_whole
@@ -50,17 +50,20 @@ class Trained(BaseModel):
     """None where the run was stopped."""
 
 
-def finetune(recipe: Recipe, out: Path, say: Say = _nothing) -> Trained:
+def finetune(recipe: Recipe, out: Path, say: Say = _nothing, *, fsdp: bool = False) -> Trained:
     """Train an adapter into `out/adapter`; a run of the same recipe in `out` goes on.
 
-    Under torchrun all processes call it.
+    Under torchrun all processes call it; with `fsdp` they share the base's weights.
 
     Everything that can be known is checked before the first step: the base's files against the
     plan, the data (a report of which goes to `say`), shapes and sizes. Raises InvalidRecipe where
     `out` holds something else, InvalidData, ModelMismatch, TrainingStopped, and what `find` and
     loading a model raise.
     """
+    fsdp = sharded.asked_for(fsdp)
     processes = PartialState(cpu=not torch.cuda.is_available())
+    if fsdp:
+        sharded.check(processes.num_processes, recipe.base.quantisation)
     say = say if processes.is_main_process else _nothing
     with processes.main_process_first():
         done = _begin(recipe, out)
@@ -75,17 +78,26 @@ def finetune(recipe: Recipe, out: Path, say: Say = _nothing) -> Trained:
     written = {name: report and report.model_dump(mode="json") for name, report in reports.items()}
     if processes.is_main_process:
         replace_text(out / REPORT, json.dumps(written, indent=2) + "\n")
-    return _train(recipe, out, place, prepared, say, processes)
+    return _train(recipe, out, place, prepared, say, processes, fsdp)
 
 
 def _train(
-    recipe: Recipe, out: Path, place: Place, prepared: Prepared, say: Say, processes: PartialState
+    recipe: Recipe,
+    out: Path,
+    place: Place,
+    prepared: Prepared,
+    say: Say,
+    processes: PartialState,
+    fsdp: bool,
 ) -> Trained:
     transformers.set_seed(recipe.seed)
     loaded = load(place, recipe.base, prepared.task, prepared.labels)
     model: Any = adapt(loaded, recipe)
     model.peft_config["default"].base_model_name_or_path = place.name
-    if recipe.base.quantisation == "none":
+    if fsdp:
+        held = sharded.shard(model, processes.device)
+        say(f"the base is sharded: {held / 1e6:,.3f} MB of it on this process")
+    elif recipe.base.quantisation == "none":
         model.to(processes.device)
     pad_id = loaded.tokenizer.pad_token_id
     before = evaluate(model, prepared.held_out, pad_id)
@@ -164,8 +176,6 @@ def _check(recipe: Recipe) -> None:
             f"{shown(data.train)} (or what is held out) has changed since the recipe was made; "
             "make the recipe anew"
         )
-    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true"):
-        raise InvalidRecipe("FSDP is not supported by this command yet; use torchrun, which is DDP")
 
 
 def _place(recipe: Recipe) -> Place:
