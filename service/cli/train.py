@@ -98,12 +98,12 @@ def _recipe(
     changes: list[str],
 ) -> "Recipe":
     from service.cli.planfile import read_plan_file
-    from trainer.dataset.columns import form_of, task_of
-    from trainer.dataset.read import read_rows
+    from trainer.dataset.columns import task_of
+    from trainer.dataset.peek import form_at
     from trainer.presets import make_recipe
 
     plan = read_plan_file(plan_file)
-    task = task_of(form_of(read_rows(data).columns))
+    task = task_of(form_at(data))
     base = {
         "path": model or plan.model,
         "revision": None if model else plan.revision,

@@ -1,4 +1,4 @@
-"""A base sharded over two processes, against one process that accumulates the same micro-batches."""
+"""A base sharded over two processes, against one process over the same micro-batches."""
 
 import re
 

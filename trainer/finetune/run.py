@@ -24,12 +24,13 @@ from trainer.finetune.adapt import adapt
 from trainer.finetune.base import check_weights, load
 from trainer.finetune.checkpoints import last_whole
 from trainer.finetune.files import replace_text
+from trainer.finetune.limits import disk_is_told, memory_is_told
 from trainer.finetune.loop import Loop, arguments_of
 from trainer.finetune.metrics import Metrics
 from trainer.recipe import Recipe
 
-RECIPE, REPORT, METRICS, RESULT, ADAPTER = (
-    "recipe.json", "report.json", "metrics.jsonl", "result.json", "adapter",
+RECIPE, REPORT, BEFORE, METRICS, RESULT, ADAPTER = (
+    "recipe.json", "report.json", "before.json", "metrics.jsonl", "result.json", "adapter",
 )  # fmt: skip
 Say = Callable[[str], None]
 
@@ -100,7 +101,7 @@ def _train(
     elif recipe.base.quantisation == "none":
         model.to(processes.device)
     pad_id = loaded.tokenizer.pad_token_id
-    before = evaluate(model, prepared.held_out, pad_id)
+    before = _before(recipe, out / BEFORE, model, prepared, pad_id, processes)
     say(f"before training: {_words(before)}")
     metrics = Metrics(out / METRICS, say)
     number, samples = processes.num_processes, len(prepared.train)
@@ -122,17 +123,44 @@ def _train(
     steps = _go(loop, checkpoint)
     if steps < loop.args.max_steps:
         return Trained(status="stopped", steps=steps, before=before)
-    after = evaluate(model, prepared.held_out, pad_id)
+    after = _evaluated(recipe, model, prepared, pad_id)
     say(f"after {steps} steps: {_words(after)}")
     trained = Trained(status="finished", steps=steps, before=before, after=after)
     if processes.is_main_process:
         shutil.rmtree(out / ADAPTER, ignore_errors=True)  # of a run that ended before its result
-        with new_folder(out / ADAPTER) as draft:
+        with disk_is_told("the adapter", out), new_folder(out / ADAPTER) as draft:
             model.save_pretrained(draft)
             loaded.tokenizer.save_pretrained(draft)
         replace_text(out / RESULT, trained.model_dump_json(indent=2) + "\n")
     processes.wait_for_everyone()
     return trained
+
+
+def _before(
+    recipe: Recipe,
+    file: Path,
+    model: Any,
+    prepared: Prepared,
+    pad_id: int,
+    processes: PartialState,
+) -> Evaluation:
+    """How good the model is before training; measured once, however often a run goes on."""
+    try:
+        known = Evaluation.model_validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        known = None
+    processes.wait_for_everyone()  # all go one way: under FSDP they evaluate together
+    if known is not None:
+        return known
+    found = _evaluated(recipe, model, prepared, pad_id)
+    if processes.is_main_process:
+        replace_text(file, found.model_dump_json(indent=2) + "\n")
+    return found
+
+
+def _evaluated(recipe: Recipe, model: Any, prepared: Prepared, pad_id: int) -> Evaluation:
+    with memory_is_told(recipe, lambda: "in an evaluation"):
+        return evaluate(model, prepared.held_out, pad_id, batch=recipe.schedule.micro_batch)
 
 
 def _go(loop: Loop, checkpoint: Path | None) -> int:
