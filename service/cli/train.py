@@ -1,5 +1,6 @@
 """`tailora train`: fine-tune what a plan describes."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,12 +81,12 @@ def train(
         summary.clear()
 
     trained = finetune(recipe, folder, say, fsdp=fsdp)
-    if as_json:
-        typer.echo(trained.model_dump_json(indent=2))
-    elif trained.status == "finished":
-        typer.echo(f"the adapter is in {folder / 'adapter'}")
-    else:
-        typer.echo(f"stopped after step {trained.steps}; the same command goes on from there")
+    words = f"the adapter is in {folder / 'adapter'}"
+    if trained.status == "stopped":
+        words = f"stopped after step {trained.steps}; the same command goes on from there"
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first one speaks
+        typer.echo(trained.model_dump_json(indent=2) if as_json else words)
+    if trained.status == "stopped" and not as_json:
         raise typer.Exit(INTERRUPTED)
 
 

@@ -1,6 +1,10 @@
 """A base sharded over two processes, against one process over the same micro-batches."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -119,3 +123,21 @@ def test_one_process_has_nothing_to_share(tmp_path, written, monkeypatch, asked)
     monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
     with pytest.raises(TrainingStopped, match="FSDP_OFFLOAD_PARAMS is set"):
         finetune(recipe, tmp_path / "run")
+
+
+def test_the_command_by_accelerates_switch(tmp_path, written):
+    """As `accelerate launch --use_fsdp --fsdp_version 2` sets it; the first process speaks."""
+    recipe = written(pairs(64))
+    (tmp_path / "plan.json").write_text(recipe.plan.to_json())
+    words = ["train", tmp_path / "plan.json", "--data", tmp_path / "rows.jsonl", "--json"]
+    words += ["--out", tmp_path / "run", "--set", "schedule.steps=2"]
+    words += ["--set", "schedule.micro_batch=4", "--set", "schedule.batch=8"]
+    switch = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    ended = subprocess.run(
+        [sys.executable, *TWO, "-m", "service.cli", *map(str, words)],
+        capture_output=True, text=True, env={**os.environ, **switch},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stderr.count("the base is sharded: ") == 1
+    assert json.loads(ended.stdout)["status"] == "finished"
+    assert weights_of(tmp_path / "run")

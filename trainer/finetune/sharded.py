@@ -1,6 +1,6 @@
 """The frozen base sharded over processes (FSDP2), for models that one device cannot hold.
 
-Only what is frozen is sharded. The adapter, a hundredth of it, is whole on every process and its
+Only what is frozen is sharded. The adapter, small beside it, is whole on every process and its
 gradients are averaged by DDP; so a step, a checkpoint and the saved adapter are those of a run
 without sharding, and a run can go on with or without it. accelerate's own FSDP would gather the
 whole base at every checkpoint, and does nothing on CPU processes.
