@@ -58,14 +58,14 @@ def _train(order: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
     from trainer.exports.base import silence
 
     silence()
-    from trainer.dataset.columns import form_of, task_of
-    from trainer.dataset.read import read_rows
+    from trainer.dataset.columns import task_of
+    from trainer.dataset.peek import form_at
     from trainer.finetune.run import finetune
     from trainer.presets import make_recipe
 
     recipe = make_recipe(
         Plan.model_validate(order["plans"][0]),
-        task=task_of(form_of(read_rows(order["data"]["train"]).columns)),
+        task=task_of(form_at(order["data"]["train"])),
         base=order["base"],
         data=order["data"],
         preset=order["words"]["preset"],

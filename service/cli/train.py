@@ -1,5 +1,6 @@
 """`tailora train`: fine-tune what a plan describes."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,10 @@ Changes = Annotated[
 OnlyRecipe = Annotated[
     bool, typer.Option("--recipe-only", help="Print the recipe and train nothing.")
 ]
+Fsdp = Annotated[
+    bool,
+    typer.Option("--fsdp", help="Share the base's weights among torchrun's processes."),
+]
 
 
 def train(
@@ -52,6 +57,7 @@ def train(
     preset: Preset = None,
     changes: Changes = None,
     recipe_only: OnlyRecipe = False,
+    fsdp: Fsdp = False,
     as_json: Json = False,
 ) -> None:
     """Fine-tune the mixture that a plan describes; a run that was stopped goes on."""
@@ -74,13 +80,13 @@ def train(
             typer.echo(each, err=True)
         summary.clear()
 
-    trained = finetune(recipe, folder, say)
-    if as_json:
-        typer.echo(trained.model_dump_json(indent=2))
-    elif trained.status == "finished":
-        typer.echo(f"the adapter is in {folder / 'adapter'}")
-    else:
-        typer.echo(f"stopped after step {trained.steps}; the same command goes on from there")
+    trained = finetune(recipe, folder, say, fsdp=fsdp)
+    words = f"the adapter is in {folder / 'adapter'}"
+    if trained.status == "stopped":
+        words = f"stopped after step {trained.steps}; the same command goes on from there"
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first one speaks
+        typer.echo(trained.model_dump_json(indent=2) if as_json else words)
+    if trained.status == "stopped" and not as_json:
         raise typer.Exit(INTERRUPTED)
 
 
@@ -93,12 +99,12 @@ def _recipe(
     changes: list[str],
 ) -> "Recipe":
     from service.cli.planfile import read_plan_file
-    from trainer.dataset.columns import form_of, task_of
-    from trainer.dataset.read import read_rows
+    from trainer.dataset.columns import task_of
+    from trainer.dataset.peek import form_at
     from trainer.presets import make_recipe
 
     plan = read_plan_file(plan_file)
-    task = task_of(form_of(read_rows(data).columns))
+    task = task_of(form_at(data))
     base = {
         "path": model or plan.model,
         "revision": None if model else plan.revision,

@@ -136,10 +136,40 @@ def test_bad_templates(tmp_path):
     # the answers before the last one are left out, as reasoning models do
     forgets = "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }} " \
         "{% endif %}{% endfor %}"  # fmt: skip
-    made = tokenizer_of(forgets)
-    refused(tmp_path, [chat(), chat(2)], "message 2 in line 2", "another way", tokenizer=made)
+    assert only(tmp_path, chat(2), tokenizer_of(forgets)) == Sample(
+        [10, 10, 11, EOS], [NO, NO, 11, EOS]
+    )
+    counts = "w{{ 20 + messages | length }} {% for m in messages %}{{ m.content }} {% endfor %}"
+    made = tokenizer_of(counts)
+    refused(tmp_path, [chat(), chat(2)], "message 2 in line 1", "another way", tokenizer=made)
     made = tokenizer_of("{{ raise_exception('roles must alternate') }}")
     refused(tmp_path, [chat()], "line 1 of", "roles must alternate", tokenizer=made)
+
+
+def test_where_former_thoughts_are_left_out_the_last_answer_alone_is_learnt(tmp_path):
+    """As templates of reasoning models do; a conversation of one answer is learnt as ever."""
+    template = (
+        "{% set ns = namespace(last=0) %}{% for m in messages %}{% if m.role == 'user' %}"
+        "{% set ns.last = loop.index %}{% endif %}{% endfor %}{% for m in messages %}"
+        "{{ '<user>' if m.role == 'user' else '<answer>' }} {{ m.content if loop.index > ns.last "
+        "else m.content.split('w9 ')[-1] }} <end>{% endfor %}"
+        "{% if add_generation_prompt %}<answer>{% endif %}"
+    )
+    turns = [("user", "w10"), ("assistant", "w20 w9 w11"), ("user", "w12"),
+             ("assistant", "w21 w9 w13")]  # fmt: skip
+    row = {"messages": [{"role": role, "content": text} for role, text in turns]}
+    made = tokenizer_of(template)
+    expected = [
+        (USER, NO), (10, NO), (END, NO), (ANSWER, NO), (11, NO), (END, NO), (USER, NO), (12, NO),
+        (END, NO), (ANSWER, NO), (21, 21), (9, 9), (13, 13), (END, END),
+    ]  # fmt: skip
+    assert list(zip(*only(tmp_path, row, made), strict=True)) == expected
+    short = {"messages": row["messages"][:2]}
+    file = lines(tmp_path / "both.jsonl", [row, short, row])
+    report = prepared(file, made, held_out=file).report
+    assert report.last_only == 2
+    assert "  2 conversations of which the last answer alone is learnt" in report.lines()[1]
+    assert only(tmp_path, short, made).labels == [NO, NO, NO, NO, 20, 9, 11, END]
 
 
 def test_bad_conversations(tmp_path):

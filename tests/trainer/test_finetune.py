@@ -1,9 +1,6 @@
 """Runs of tiny models: they learn, they go on where they were cut off, and they end cleanly."""
 
-import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,8 +11,9 @@ from tests.trainer.conftest import randomise
 from tests.trainer.plain import Plain
 from tests.trainer.runs import pairs, recipe_in, topics
 from tests.trainer.small import COEFFICIENT
+from tests.trainer.started import TWO, lines_of, run_in_process
 from trainer.errors import InvalidRecipe, ModelMismatch, TrainingStopped
-from trainer.finetune import loop
+from trainer.finetune import loop, run
 from trainer.finetune.adapt import adapt
 from trainer.finetune.base import load
 from trainer.finetune.checkpoints import found_in, is_whole, last_whole, seal
@@ -27,10 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-
-
-def lines_of(out):
-    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_language_model_learns_to_answer(tmp_path):
@@ -103,8 +97,7 @@ def test_two_processes_have_the_losses_of_one_that_accumulates(tmp_path):
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     alone = run_in_process(tmp_path, "one", "never", 0)
     assert alone.returncode == 0, alone.stderr[-2000:]
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    both = run_in_process(tmp_path, "two", "never", 0, words)
+    both = run_in_process(tmp_path, "two", "never", 0, TWO)
     assert both.returncode == 0, both.stderr[-3000:]
     losses = [[line["loss"] for line in lines_of(tmp_path / name)] for name in ("one", "two")]
     assert len(losses[0]) == len(losses[1]) == 12
@@ -157,12 +150,6 @@ def test_killed_twelve_times_it_ends_as_if_it_never_was(tmp_path):
     losses = [[(line["step"], line["loss"]) for line in lines_of(tmp_path / name)]
               for name in ("calm", "killed")]  # fmt: skip
     assert losses[0] == losses[1]
-
-
-def run_in_process(folder, out, where, step, words=()):
-    command = [sys.executable, *words, "-m", "tests.trainer.dying", str(folder / "recipe.json")]
-    command += [str(folder / out), where, str(step)]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_a_stop_signal_ends_it_with_a_checkpoint(tmp_path, monkeypatch):
@@ -268,6 +255,44 @@ def test_a_run_that_was_cut_off_after_its_last_step_makes_no_more(tmp_path, lost
     assert finetune(recipe, tmp_path / "run") == trained
     again = load_file(file)
     assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_checkpoints_may_hold_folders(tmp_path):
+    """As those of states in several files do."""
+    folder = tmp_path / "checkpoint-2"
+    (folder / "optimizer_0" / "deep").mkdir(parents=True)
+    for name in ("weights", "optimizer_0/.metadata", "optimizer_0/deep/part"):
+        (folder / name).write_bytes(name.encode())
+    seal(folder)
+    assert is_whole(folder)
+    (folder / "optimizer_0" / "deep" / "part").write_bytes(b"optimizer_0/deep/parT")
+    assert not is_whole(folder)
+    (folder / "optimizer_0" / "deep" / "part").unlink()
+    assert last_whole(tmp_path) is None
+    assert not folder.exists()
+
+
+def test_the_evaluation_before_training_is_made_once(tmp_path, monkeypatch):
+    recipe = recipe_in(tmp_path, pairs(64), schedule__steps=4)
+    whole = finetune(recipe, tmp_path / "whole")
+    made, evaluate = [], run.evaluate
+    monkeypatch.setattr(run, "evaluate", lambda *a, **w: made.append(1) or evaluate(*a, **w))
+
+    def fail(self, args, state, control, **words):
+        if state.global_step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Metrics, "on_step_end", fail, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(recipe, tmp_path / "run")
+    assert len(made) == 1
+    assert finetune(recipe, tmp_path / "run") == whole
+    assert len(made) == 2
+    (tmp_path / "run" / "result.json").unlink()
+    (tmp_path / "run" / "before.json").write_text('{"samples": 6, "lo')
+    assert finetune(recipe, tmp_path / "run") == whole, "what was cut off is made again"
+    assert len(made) == 4
 
 
 def test_other_data_is_another_recipe(tmp_path):

@@ -28,6 +28,9 @@ class Encoded(NamedTuple):
     cut: bool
     """It was longer than allowed, and lost its end."""
 
+    last_only: bool = False
+    """A conversation of which the last answer alone is learnt."""
+
 
 class Encoder:
     """Encodes what rows say, for one tokenizer.
@@ -50,8 +53,8 @@ class Encoder:
         if isinstance(example, Labelled):
             return self._classified(example, where)
         if isinstance(example, Conversation):
-            ids, learnt = turns(example.messages, self._tokenizer, where)
-            return self._cut(ids, learnt)
+            found = turns(example.messages, self._tokenizer, where)
+            return self._cut(found.ids, found.learnt)._replace(last_only=found.last_only)
         if isinstance(example, Choice):
             example = choice_pair(example)
         if isinstance(example, Pair):

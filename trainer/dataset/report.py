@@ -38,6 +38,9 @@ class Report(Record):
     empty_numbers: tuple[int, ...] = Field(description="lines or rows of the first empty ones")
     cut: int = Field(description="longer than allowed, used without their end")
     dropped: int = Field(description="nothing that is learnt was left after cutting")
+    last_only: int = Field(
+        0, description="conversations whose last answer alone is learnt, by the chat template"
+    )
     tokens: Tokens
     labels: dict[str, int] | None = Field(
         description="rows by class, empty ones left out, in the head's order"
@@ -54,6 +57,11 @@ class Report(Record):
             lines.append(f"  {self.dropped:,} left out: too long, nothing to learn in what fits")
         if self.cut:
             lines.append(f"  {self.cut:,} too long, cut at the end")
+        if self.last_only:
+            lines.append(
+                f"  {self.last_only:,} conversations of which the last answer alone is learnt: "
+                "the chat template renders former ones in another way"
+            )
         tokens = self.tokens
         lines.append(
             f"  tokens: {tokens.smallest:,} to {tokens.largest:,} a sample, median "

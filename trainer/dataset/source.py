@@ -72,6 +72,7 @@ def report_of(
         empty_numbers=first_numbers(empty),
         cut=sum(one.cut and one.sample is not None for one in encoded),
         dropped=len(encoded) - len(used),
+        last_only=sum(one.last_only and one.sample is not None for one in encoded),
         tokens=tokens_of([len(sample.input_ids) for sample in used] or [0]),
         labels=None if labels is None else counts_of(labels, classes),
     )

@@ -1,8 +1,8 @@
 """Checkpoints of a run: whole with a manifest, or not there.
 
-Hugging Face's Trainer writes a checkpoint's files one by one. A manifest of their sizes and sha256
-is written after the last of them and put in place by a rename; a folder without one, or with a file
-that differs from it, was cut off and counts for nothing.
+Hugging Face's Trainer writes a checkpoint's files one by one. A manifest of their sizes and sha256,
+those in inner folders too, is written after the last of them and put in place by a rename; a folder
+without one, or with a file that differs from it, was cut off and counts for nothing.
 """
 
 import hashlib
@@ -18,13 +18,14 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 def seal(folder: Path) -> None:
     """Write the manifest of a checkpoint whose files are all there, and make it durable."""
-    files = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    found = sorted(folder.rglob("*"))
+    files = {path.relative_to(folder).as_posix(): _entry(path) for path in found if path.is_file()}
     draft = folder / f".{MANIFEST}"
     with draft.open("w", encoding="utf-8") as stream:
         json.dump({"files": files}, stream, indent=2)
         stream.flush()
         os.fsync(stream.fileno())
-    for path in folder.iterdir():
+    for path in (*found, draft):
         _sync(path)
     draft.rename(folder / MANIFEST)
     _sync(folder)

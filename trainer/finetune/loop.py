@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from trainer.errors import TrainingStopped
-from trainer.exports.places import first_line
 from trainer.finetune.checkpoints import rotate, seal
+from trainer.finetune.limits import disk_is_told, memory_is_told
 from trainer.finetune.metrics import Metrics
+from trainer.finetune.sharded import averaged, is_sharded
 from trainer.mixture import Mixture
 from trainer.recipe import Recipe
 from trainer.tuner.facts import step_of
@@ -32,6 +32,7 @@ class Loop(transformers.Trainer):
     def __init__(self, recipe: Recipe, metrics: Metrics, **words: Any) -> None:
         """`words` are those of transformers.Trainer."""
         self.stopping = Stopping()
+        self._sharded = is_sharded(words["model"])
         super().__init__(callbacks=[metrics, self.stopping, Finite()], **words)
         self.remove_callback(transformers.PrinterCallback)
         self.recipe, self.metrics = recipe, metrics
@@ -42,23 +43,20 @@ class Loop(transformers.Trainer):
         mixed = any(isinstance(module, Mixture) for module in self.model.modules())
         self._step = step_of(self.model) if mixed else None
 
+    def train(self, *arguments: Any, **words: Any) -> Any:
+        """Train. Raises TrainingStopped where memory runs out, in whatever part of a step."""
+        with memory_is_told(self.recipe, lambda: f"at step {self.state.global_step + 1}"):
+            return super().train(*arguments, **words)
+
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> Tensor:
-        """One micro-batch. Raises TrainingStopped where its loss is no number, or memory is out."""
+        """One micro-batch. Raises TrainingStopped where its loss is no number."""
         if self._step is not None:
             passes = self.current_gradient_accumulation_steps * self.recipe.mixture.mask_draws
             self._step.begin(micro_batches=passes)
         self.metrics.see(inputs)
-        try:
-            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
-        except torch.OutOfMemoryError as error:
-            smaller = self.recipe.schedule.micro_batch // 2
-            advice = f"try --set schedule.micro_batch={smaller}" if smaller else "cut data.length"
-            raise TrainingStopped(
-                f"memory ran out at step {self.state.global_step + 1}: {advice}, or "
-                "--set checkpointing=true"
-            ) from error
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
             raise TrainingStopped(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}; take a smaller "
@@ -79,22 +77,29 @@ class Loop(transformers.Trainer):
         ]
         return torch.stack(passes).mean()
 
+    def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
+        if not self._sharded:  # or it is where it belongs
+            super()._move_model_to_device(model, device)
+
+    def _wrap_model(self, model: nn.Module, training: bool = True, *rest: Any) -> nn.Module:
+        if training and self._sharded and model is self.model:
+            return averaged(model)  # accelerate takes no DDP of models with DTensors
+        wrapped: nn.Module = super()._wrap_model(model, training, *rest)
+        return wrapped
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         run = Path(self.args.output_dir)
         folder = run / f"checkpoint-{self.state.global_step}"
         try:
-            super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if self.args.should_save:
-                seal(folder)
-                rotate(run, self.recipe.checkpoints.keep)
-        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have own
+            with disk_is_told(f"the checkpoint of step {self.state.global_step}", run):
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    seal(folder)
+                    rotate(run, self.recipe.checkpoints.keep)
+        except TrainingStopped:
             shutil.rmtree(folder, ignore_errors=True)
-            raise TrainingStopped(
-                f"the checkpoint of step {self.state.global_step} could not be written: "
-                f"{first_line(error)}; free some space and run again, which goes on from the one "
-                "before"
-            ) from error
+            raise
 
 
 class Finite(transformers.TrainerCallback):

@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from trainer.finetune.files import replace_text
+from trainer.finetune.limits import disk_is_told
 from trainer.tuner.facts import reset_statistics, statistics
 
 Say = Callable[[str], None]
@@ -63,7 +64,10 @@ class Metrics(transformers.TrainerCallback):
         }
         reset_statistics(model)
         self._tokens, self._since = 0, now
-        with self._file.open("a", encoding="utf-8") as stream:
+        with (
+            disk_is_told(self._file.name, self._file.parent),
+            self._file.open("a", encoding="utf-8") as stream,
+        ):
             stream.write(json.dumps(line) + "\n")
         self._say(
             f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, "

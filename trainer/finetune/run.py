@@ -1,7 +1,6 @@
 """From a recipe to a trained adapter, in a folder that a run can go on from."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,23 +14,25 @@ from pydantic import BaseModel, ConfigDict
 from analyzer.text import shown
 from trainer.dataset.collate import Collate
 from trainer.dataset.prepare import Prepared, prepare
-from trainer.dataset.questions import choice_questions
 from trainer.dataset.sums import sums_of
 from trainer.errors import InvalidRecipe
-from trainer.evaluate import Evaluation, evaluate
+from trainer.evaluate import Evaluation
 from trainer.exports.base import load_tokenizer
 from trainer.exports.places import Place, find, new_folder
+from trainer.finetune import sharded
 from trainer.finetune.adapt import adapt
 from trainer.finetune.base import check_weights, load
 from trainer.finetune.checkpoints import last_whole
 from trainer.finetune.files import replace_text
+from trainer.finetune.held_out import HeldOut
+from trainer.finetune.limits import disk_is_told
 from trainer.finetune.loop import Loop, arguments_of
 from trainer.finetune.metrics import Metrics
 from trainer.origin import save_origin
 from trainer.recipe import Recipe
 
-RECIPE, REPORT, METRICS, RESULT, ADAPTER = (
-    "recipe.json", "report.json", "metrics.jsonl", "result.json", "adapter",
+RECIPE, REPORT, BEFORE, METRICS, RESULT, ADAPTER = (
+    "recipe.json", "report.json", "before.json", "metrics.jsonl", "result.json", "adapter",
 )  # fmt: skip
 Say = Callable[[str], None]
 
@@ -52,18 +53,23 @@ class Trained(BaseModel):
     """None where the run was stopped."""
 
 
-def finetune(recipe: Recipe, out: Path, say: Say = _nothing, *, steps: bool = True) -> Trained:
+def finetune(
+    recipe: Recipe, out: Path, say: Say = _nothing, *, fsdp: bool = False, steps: bool = True
+) -> Trained:
     """Train an adapter into `out/adapter`; a run of the same recipe in `out` goes on.
 
-    Under torchrun all processes call it. `say` is told of steps too, unless these are read from
-    `out/metrics.jsonl`.
+    Under torchrun all processes call it; with `fsdp` they share the base's weights. `say` is told
+    of `steps` too, unless they are read from `out/metrics.jsonl`.
 
     Everything that can be known is checked before the first step: the base's files against the
     plan, the data (a report of which goes to `say`), shapes and sizes. Raises InvalidRecipe where
     `out` holds something else, InvalidData, ModelMismatch, TrainingStopped, and what `find` and
     loading a model raise.
     """
+    fsdp = sharded.asked_for(fsdp)
     processes = PartialState(cpu=not torch.cuda.is_available())
+    if fsdp:
+        sharded.check(processes.num_processes, recipe.base.quantisation)
     say = say if processes.is_main_process else _nothing
     with processes.main_process_first():
         done = _begin(recipe, out)
@@ -79,7 +85,7 @@ def finetune(recipe: Recipe, out: Path, say: Say = _nothing, *, steps: bool = Tr
     if processes.is_main_process:
         replace_text(out / REPORT, json.dumps(written, indent=2) + "\n")
     metrics = Metrics(out / METRICS, say if steps else _nothing)
-    return _train(recipe, out, place, prepared, metrics, say, processes)
+    return _train(recipe, out, place, prepared, metrics, say, processes, fsdp)
 
 
 def _train(
@@ -90,16 +96,19 @@ def _train(
     metrics: Metrics,
     say: Say,
     processes: PartialState,
+    fsdp: bool,
 ) -> Trained:
     transformers.set_seed(recipe.seed)
     loaded = load(place, recipe.base, prepared.task, prepared.labels)
     model: Any = adapt(loaded, recipe)
     model.peft_config["default"].base_model_name_or_path = place.name
-    if recipe.base.quantisation == "none":
+    if fsdp:
+        held = sharded.shard(model, processes.device)
+        say(f"the base is sharded: {held / 1e6:,.3f} MB of it on this process")
+    elif recipe.base.quantisation == "none":
         model.to(processes.device)
-    pad_id = loaded.tokenizer.pad_token_id
-    questions = choice_questions(prepared.choices or (), loaded.tokenizer, recipe.data.length)
-    before = evaluate(model, prepared.held_out, pad_id, questions=questions)
+    held_out = HeldOut(recipe, prepared, loaded.tokenizer)
+    before = held_out.before(model, out / BEFORE, processes)
     say(f"before training: {_words(before)}")
     number, samples = processes.num_processes, len(prepared.train)
     loop = Loop(
@@ -107,7 +116,7 @@ def _train(
         metrics,
         model=model,
         args=arguments_of(recipe, out, processes=number, samples=samples),
-        data_collator=Collate(pad_id),
+        data_collator=Collate(loaded.tokenizer.pad_token_id),
         train_dataset=list(prepared.train),
         processing_class=loaded.tokenizer,
     )
@@ -120,12 +129,12 @@ def _train(
     steps = _go(loop, checkpoint)
     if steps < loop.args.max_steps:
         return Trained(status="stopped", steps=steps, before=before)
-    after = evaluate(model, prepared.held_out, pad_id, questions=questions)
+    after = held_out.measure(model)
     say(f"after {steps} steps: {_words(after)}")
     trained = Trained(status="finished", steps=steps, before=before, after=after)
     if processes.is_main_process:
         shutil.rmtree(out / ADAPTER, ignore_errors=True)  # of a run that ended before its result
-        with new_folder(out / ADAPTER) as draft:
+        with disk_is_told("the adapter", out), new_folder(out / ADAPTER) as draft:
             model.save_pretrained(draft)
             loaded.tokenizer.save_pretrained(draft)
             save_origin(draft, recipe, prepared.labels)
@@ -175,8 +184,6 @@ def _check(recipe: Recipe) -> None:
             f"{shown(data.train)} (or what is held out) has changed since the recipe was made; "
             "make the recipe anew"
         )
-    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true"):
-        raise InvalidRecipe("FSDP is not supported by this command yet; use torchrun, which is DDP")
 
 
 def _place(recipe: Recipe) -> Place:
