@@ -44,6 +44,7 @@ def evaluate(model: Any, samples: Sequence[Sample], pad_id: int, batch: int = 8)
         labels = words.pop("labels")
         logits = model(**words).logits.float()
         if labels.ndim > 1:
+            logits = logits[:, -labels.shape[1] :]  # a soft prompt's come before the tokens'
             logits, labels = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
         total += float(functional.cross_entropy(logits, labels, reduction="sum"))
         predicted += int((labels != -100).sum())

@@ -1,4 +1,4 @@
-"""What a recipe puts on the base: the plan's mixtures, or a plain LoRA of as many parameters."""
+"""What a recipe puts on the base: the plan's mixtures, a LoRA of as many parameters, a prompt."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from allocator.errors import PlanMismatch
 from allocator.live import match_plan
 from trainer.errors import ModelMismatch
 from trainer.finetune.base import Loaded
+from trainer.finetune.prompt import add_prompt
 from trainer.recipe import Recipe
 from trainer.tuner import MixtureConfig
 
@@ -20,6 +21,8 @@ def adapt(loaded: Loaded, recipe: Recipe) -> PeftModel:
         "task_type": _TASK_TYPES[recipe.task],
         "modules_to_save": list(loaded.new) or None,
     }
+    if recipe.mixture.kind == "prompt":
+        return add_prompt(loaded.model, recipe, words)
     if recipe.mixture.kind == "lora":
         config: Any = LoraConfig(**_equal_lora(loaded, recipe), **words)
     else:

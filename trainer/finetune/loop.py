@@ -17,8 +17,9 @@ from trainer.errors import TrainingStopped
 from trainer.exports.places import first_line
 from trainer.finetune.checkpoints import rotate, seal
 from trainer.finetune.metrics import Metrics
+from trainer.finetune.prompt import load_trained, save_trained
 from trainer.mixture import Mixture
-from trainer.recipe import Recipe
+from trainer.recipe import Recipe, Schedule
 from trainer.tuner.facts import step_of
 
 _SHAPES = {"linear": "linear", "constant": "constant_with_warmup", "cosine": "cosine"}
@@ -35,6 +36,7 @@ class Loop(transformers.Trainer):
         super().__init__(callbacks=[metrics, self.stopping, Finite()], **words)
         self.remove_callback(transformers.PrinterCallback)
         self.recipe, self.metrics = recipe, metrics
+        self._prompted = recipe.mixture.kind == "prompt"
         if recipe.task == "classification":
             self.model_accepts_loss_kwargs = (
                 False  # heads take them, and return a mean all the same
@@ -78,6 +80,19 @@ class Loop(transformers.Trainer):
             for _ in range(draws)
         ]
         return torch.stack(passes).mean()
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self._prompted and self.args.should_save:
+            save_trained(self.model, Path(output_dir or self.args.output_dir))
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        if self._prompted:  # PEFT reads no prompt back to train it on, and it is no factor
+            load_trained(self.model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         run = Path(self.args.output_dir)
@@ -171,7 +186,7 @@ def arguments_of(recipe: Recipe, out: Path, *, processes: int, samples: int) -> 
         "adam_epsilon": optimiser.epsilon,
         "max_grad_norm": optimiser.largest_gradient,
         "lr_scheduler_type": _SHAPES[schedule.shape],
-        "warmup_steps": min(schedule.warmup_steps, steps // 2),
+        "warmup_steps": _warmup(schedule, steps),
         "logging_steps": max(1, min(10, steps // 10)),
         "logging_nan_inf_filter": False,
         "eval_strategy": "no",
@@ -191,3 +206,9 @@ def arguments_of(recipe: Recipe, out: Path, *, processes: int, samples: int) -> 
     if found.n_gpu > 1:  # or the Trainer would make threads of them; torchrun makes processes
         found._n_gpu = 1
     return found
+
+
+def _warmup(schedule: Schedule, steps: int) -> int:
+    if schedule.warmup_share is not None:
+        return round(schedule.warmup_share * steps)
+    return min(schedule.warmup_steps, steps // 2)
