@@ -10,6 +10,7 @@ from trainer.dataset.columns import NEEDED, Form, fits, form_of, task_of
 from trainer.dataset.encode import Encoded, Encoder, Sample
 from trainer.dataset.examples import Choice, Example, Labelled, example_of
 from trainer.dataset.labels import labels_of
+from trainer.dataset.pack import Packed, pack
 from trainer.dataset.read import Rows, read_rows
 from trainer.dataset.report import Report, check_empty, counts_of, first_numbers, tokens_of
 from trainer.dataset.split import split
@@ -23,6 +24,9 @@ class Prepared:
     """Everything that a run needs to know of its data."""
 
     train: Sequence[Sample]
+    packed: Sequence[Packed] | None
+    """The samples trained on, packed; None unless the recipe asks for it."""
+
     held_out: Sequence[Sample]
     labels: tuple[str, ...] | None
     """Classes in the head's order; None unless the task is classification."""
@@ -73,8 +77,13 @@ def prepare(data: Data, tokenizer: Any, *, task: Task | None, seed: int) -> Prep
         report = _report(train, encoded, labels, 0)
         held_report = _report(other, held_encoded, labels, len(_samples(held_encoded)))
     choices = tuple(example for example in held_examples if isinstance(example, Choice))
+    samples = _some(encoded, f"to train on in {rows.name}", data.length)
+    packed = pack(samples, data.length) if data.packing else None
+    if packed is not None:
+        report = report.model_copy(update={"sequences": len(packed)})
     return Prepared(
-        train=_some(encoded, f"to train on in {rows.name}", data.length),
+        train=samples,
+        packed=packed,
         held_out=_some(held_encoded, "held out for evaluation", data.length),
         labels=labels,
         choices=choices if form == "choice" else None,

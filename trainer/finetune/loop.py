@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import signal
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -47,13 +48,20 @@ class Loop(transformers.Trainer):
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> Tensor:
-        """One micro-batch. Raises TrainingStopped where its loss is no number, or memory is out."""
+        """One micro-batch: a pass with its backward pass for each draw of masks; their mean loss.
+
+        Raises TrainingStopped where the loss is no number, or memory is out.
+        """
+        draws = self.recipe.mixture.mask_draws
         if self._step is not None:
-            passes = self.current_gradient_accumulation_steps * self.recipe.mixture.mask_draws
-            self._step.begin(micro_batches=passes)
+            self._step.begin(micro_batches=self.current_gradient_accumulation_steps * draws)
         self.metrics.see(inputs)
+        losses = []
         try:
-            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+            for number in range(draws):
+                last = number == draws - 1
+                with nullcontext() if last else self.accelerator.no_sync(model):
+                    losses.append(super().training_step(model, dict(inputs), num_items_in_batch))
         except torch.OutOfMemoryError as error:
             smaller = self.recipe.schedule.micro_batch // 2
             advice = f"try --set schedule.micro_batch={smaller}" if smaller else "cut data.length"
@@ -61,6 +69,7 @@ class Loop(transformers.Trainer):
                 f"memory ran out at step {self.state.global_step + 1}: {advice}, or "
                 "--set checkpointing=true"
             ) from error
+        loss = torch.stack(losses).sum()
         if not torch.isfinite(loss):
             raise TrainingStopped(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}; take a smaller "
@@ -71,15 +80,9 @@ class Loop(transformers.Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], *arguments: Any, **words: Any
     ) -> Any:
-        """The mean over draws of masks, while training."""
-        draws = self.recipe.mixture.mask_draws if model.training else 1
-        if draws == 1:
-            return super().compute_loss(model, inputs, *arguments, **words)
-        passes = [
-            super(Loop, self).compute_loss(model, dict(inputs), *arguments, **words)
-            for _ in range(draws)
-        ]
-        return torch.stack(passes).mean()
+        """While training, the share of one draw of masks in the mean over all."""
+        loss = super().compute_loss(model, inputs, *arguments, **words)
+        return loss / self.recipe.mixture.mask_draws if model.training else loss
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)

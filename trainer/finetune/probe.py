@@ -28,6 +28,25 @@ def sees_padding(model: Any) -> bool:
     return not _same(*found)
 
 
+def mixes_samples(model: Any) -> bool:
+    """Whether a sample's logits depend on what is packed before it, or on its place."""
+    kept, first, second = _ids(model)
+    places = torch.arange(_KEPT + _VARIED, device=model.device)
+    places = torch.where(places < _VARIED, places, places - _VARIED).unsqueeze(0)
+    with _at_rest(model):
+        alone = model(input_ids=kept).logits
+        found = [
+            model(
+                input_ids=torch.cat([other, kept], dim=1),
+                attention_mask=torch.ones_like(places),
+                position_ids=places,
+            ).logits[:, _VARIED:]
+            for other in (first, second)
+        ]
+    rounding = torch.finfo(alone.dtype).eps ** 0.5
+    return not (_same(*found) and _same(found[0], alone, rounding))
+
+
 def _ids(model: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens that are kept, and two texts of other tokens; 1 × tokens each."""
     size = int(model.config.get_text_config().vocab_size)
@@ -37,9 +56,9 @@ def _ids(model: Any) -> tuple[Tensor, Tensor, Tensor]:
     return kept, first, second
 
 
-def _same(first: Tensor, second: Tensor) -> bool:
-    spread = float((first - first.mean()).abs().max())
-    return float((first - second).abs().max()) <= 1e-5 * max(spread, 1e-30)
+def _same(first: Tensor, second: Tensor, tolerance: float = 1e-5) -> bool:
+    first, second = first.float(), second.float()
+    return bool((first - second).abs().max() <= tolerance * (first - first.mean()).abs().max())
 
 
 @contextmanager

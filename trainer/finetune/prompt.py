@@ -61,13 +61,17 @@ def add_prompt(model: Any, recipe: Recipe, words: dict[str, Any]) -> PeftModel:
     adapted: PeftModel = get_peft_model(model, config)
     embedding = adapted.prompt_encoder["default"].embedding
     parametrize.register_parametrization(embedding, "weight", Decomposed(prompt.rank))
-    if recipe.task == "classification" and sees_padding(adapted):
-        raise ModelMismatch(
-            f"{type(model).__name__} tells the class at the last place, which is padding in all "
-            "but the longest sample once a prompt stands before the tokens; take a base that is "
-            "an encoder, or --preset lora"
-        )
     return adapted
+
+
+def check_classes(model: PeftModel) -> None:
+    """Raise ModelMismatch where the class of a sample would be told by its padding."""
+    if sees_padding(model):
+        raise ModelMismatch(
+            f"{type(model.get_base_model()).__name__} tells the class at the last place, which is "
+            "padding in all but the longest sample once a prompt stands before the tokens; take a "
+            "base that is an encoder, or --preset lora"
+        )
 
 
 def _check_places(model: Any, prompt: Prompt, length: int) -> None:

@@ -13,7 +13,7 @@ from accelerate import PartialState
 from pydantic import BaseModel, ConfigDict
 
 from analyzer.text import shown
-from trainer.dataset.collate import Collate
+from trainer.dataset.collate import Collate, CollatePacked
 from trainer.dataset.prepare import Prepared, prepare
 from trainer.dataset.sums import sums_of
 from trainer.errors import InvalidRecipe
@@ -26,6 +26,8 @@ from trainer.finetune.checkpoints import last_whole
 from trainer.finetune.files import replace_text
 from trainer.finetune.loop import Loop, arguments_of
 from trainer.finetune.metrics import Metrics
+from trainer.finetune.packed import keep_apart
+from trainer.finetune.prompt import check_classes
 from trainer.recipe import Recipe
 
 RECIPE, REPORT, METRICS, RESULT, ADAPTER = (
@@ -95,17 +97,22 @@ def _train(
     model.peft_config["default"].base_model_name_or_path = place.name
     if recipe.base.quantisation == "none":
         model.to(processes.device)
+    if recipe.data.packing:
+        keep_apart(model)
+    elif recipe.mixture.kind == "prompt" and recipe.task == "classification":
+        check_classes(model)
     pad_id = loaded.tokenizer.pad_token_id
     before = evaluate(model, prepared.held_out, pad_id)
     say(f"before training: {_words(before)}")
-    number, samples = processes.num_processes, len(prepared.train)
+    rows = prepared.train if prepared.packed is None else prepared.packed
+    number, samples = processes.num_processes, len(rows)
     loop = Loop(
         recipe,
         metrics,
         model=model,
         args=arguments_of(recipe, out, processes=number, samples=samples),
-        data_collator=Collate(pad_id),
-        train_dataset=list(prepared.train),
+        data_collator=Collate(pad_id) if prepared.packed is None else CollatePacked(pad_id),
+        train_dataset=list(rows),
         processing_class=loaded.tokenizer,
     )
     with processes.main_process_first():
