@@ -7,8 +7,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from tests.trainer.runs import recipe_in, topics
-from tests.trainer.test_prompt import lively, two_classes
+from tests.trainer.runs import lively, recipe_in, topics, two_classes
 from trainer.dataset.prepare import prepare
 from trainer.evaluate import evaluate
 from trainer.exports.base import load_tokenizer

@@ -1,11 +1,10 @@
-"""Decomposed prompt tuning: what it computes, what is trained, what is saved and who can load it."""
+"""Decomposed prompt tuning: what it computes and trains, what is saved, and who can load it."""
 
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from random import Random
 
 import pytest
 import torch
@@ -14,9 +13,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from tests.families import save_family
-from tests.trainer.runs import pairs, recipe_in, topics
-from tests.trainer.saved import save_tokenizer
+from tests.trainer.runs import lively, pairs, recipe_in, topics, two_classes
 from tests.trainer.test_oldest_peft import FOLDER
 from trainer.dataset.collate import Collate
 from trainer.dataset.encode import Sample
@@ -41,17 +38,6 @@ def prompted(folder, **words):
     recipe = recipe_in(folder, pairs(8), **{**SMALL, **words})
     torch.manual_seed(0)
     return adapt(load(_place(recipe), recipe.base, "language", None), recipe)
-
-
-def lively(folder, family):
-    """A base whose random weights are large enough for its attention to tell tokens apart."""
-    model = save_family(family, folder / "base")
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(9)
-    model.save_pretrained(folder / "base")
-    save_tokenizer(folder / "base")
 
 
 def factors(model):
@@ -197,20 +183,12 @@ def test_a_run_that_was_stopped_ends_with_the_same_factors(tmp_path, monkeypatch
     assert not any(torch.equal(first[name], last[name]) for name in last)
 
 
-def two_classes(count):
-    """Texts of three words of one class, or three of another."""
-    draw, words = Random(0), {"low": (3, 4, 5), "high": (40, 41, 42)}
-    labels = [list(words)[number % 2] for number in range(count)]
-    texts = [" ".join(f"w{draw.choice(words[label])}" for _ in range(5)) for label in labels]
-    return [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]
-
-
 @pytest.mark.slow
 def test_a_classifier_on_an_encoder(tmp_path):
     lively(tmp_path, "bert")
     recipe = recipe_in(
-        tmp_path, two_classes(300), **SMALL, task="classification", family="bert", schedule__steps=80,
-        optimiser__learning_rate=3e-2, checkpoints__every=80,
+        tmp_path, two_classes(300), **SMALL, task="classification", family="bert",
+        schedule__steps=80, optimiser__learning_rate=3e-2, checkpoints__every=80,
     )  # fmt: skip
     trained = finetune(recipe, tmp_path / "run")
     assert trained.after.accuracy > 0.9

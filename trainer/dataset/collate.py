@@ -53,7 +53,9 @@ class CollatePacked:
         pairs = list(zip(sequences, rooms, strict=True))
         named = {
             "input_ids": [_padded(each.input_ids, longest, self.pad_id) for each in sequences],
-            "attention_mask": [_padded([1] * len(each.input_ids), longest, 0) for each in sequences],
+            "attention_mask": [
+                _padded([1] * len(each.input_ids), longest, 0) for each in sequences
+            ],
             "labels": [_padded(each.labels, longest, IGNORED) for each in sequences],
             "position_ids": [[*each.position_ids, *room] for each, room in pairs],
         }

@@ -59,7 +59,7 @@ def add_prompt(model: Any, recipe: Recipe, words: dict[str, Any]) -> PeftModel:
         )
     config = PromptTuningConfig(num_virtual_tokens=prompt.tokens, **words)
     adapted: PeftModel = get_peft_model(model, config)
-    embedding = adapted.prompt_encoder["default"].embedding
+    embedding = adapted.get_submodule("prompt_encoder.default.embedding")
     parametrize.register_parametrization(embedding, "weight", Decomposed(prompt.rank))
     return adapted
 
