@@ -97,10 +97,7 @@ def _train(
     model.peft_config["default"].base_model_name_or_path = place.name
     if recipe.base.quantisation == "none":
         model.to(processes.device)
-    if recipe.data.packing:
-        keep_apart(model)
-    elif recipe.mixture.kind == "prompt" and recipe.task == "classification":
-        check_classes(model)
+    _check_inputs(model, recipe)
     pad_id = loaded.tokenizer.pad_token_id
     before = evaluate(model, prepared.held_out, pad_id)
     say(f"before training: {_words(before)}")
@@ -135,6 +132,14 @@ def _train(
         replace_text(out / RESULT, trained.model_dump_json(indent=2) + "\n")
     processes.wait_for_everyone()
     return trained
+
+
+def _check_inputs(model: Any, recipe: Recipe) -> None:
+    """See that the model can be given what this recipe gives it. Raises ModelMismatch."""
+    if recipe.data.packing:
+        keep_apart(model)
+    elif recipe.mixture.kind == "prompt" and recipe.task == "classification":
+        check_classes(model)
 
 
 def _go(loop: Loop, checkpoint: Path | None) -> int:
