@@ -6,7 +6,7 @@ user says takes their place.
 
 import hashlib
 import json
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,8 @@ from allocator.plan import Plan
 from analyzer.outline import Document, Record
 
 Task = Literal["language", "classification", "choice"]
-PresetName = Literal["mola", "alphalora", "adamole", "lora_dropout", "lora"]
+PresetName = Literal["mola", "alphalora", "adamole", "lora_dropout", "lora", "prompt"]
+Kind = Literal["mixture", "lora", "prompt"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Quantisation = Literal["none", "nf4", "int8"]
 
@@ -30,10 +31,12 @@ class Base(Record):
 
 
 class MixtureOptions(Record):
-    """How the plan's mixtures work; see `docs/mixtures.md`."""
+    """What is put on the base, and how the plan's mixtures work; see `docs/mixtures.md`."""
 
-    kind: Literal["mixture", "lora"] = Field(
-        "mixture", description="lora: one plain LoRA a module with as many parameters"
+    kind: Kind = Field(
+        "mixture",
+        description="lora: one plain LoRA a module with as many parameters; prompt: a soft prompt "
+        "before the tokens, and nothing of the plan's mixtures",
     )
     gate: Literal["topk", "threshold", "dense"] = "topk"
     threshold_max: float | None = Field(None, gt=0, le=1)
@@ -45,6 +48,48 @@ class MixtureOptions(Record):
     mask_draws: int = Field(1, ge=1, description="passes of a micro-batch, each with its own mask")
     init: Literal["standard", "singular"] = "standard"
     form: Literal["dense", "grouped", "auto"] = "dense"
+
+    @model_validator(mode="after")
+    def _applies(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            why = misplaced(name, self.kind)
+            if why is not None and getattr(self, name) != field.default:
+                raise ValueError(why)
+        if self.kind == "lora" and self.mask == "lora_dropout":
+            raise ValueError(
+                "mask lora_dropout does not apply to kind lora, whose masks are element-wise; "
+                "take mixture.mask=dropout, or leave mixture.kind"
+            )
+        return self
+
+
+def misplaced(option: str, kind: Kind) -> str | None:
+    """Why an option of the mixture says nothing of this kind; None where it does."""
+    if kind == "mixture" or option == "kind" or (kind == "lora" and option in _OF_LORA):
+        return None
+    return (
+        f"{option} does not apply to kind {kind}: leave it out, or begin with the preset {kind}, "
+        "which has none of it"
+    )
+
+
+_OF_LORA: Final = ("mask", "mask_rate", "mask_draws")
+
+
+class Prompt(Record):
+    """A soft prompt of low rank: tokens × width = (tokens × rank) · (rank × width)."""
+
+    tokens: int = Field(100, ge=1, description="virtual tokens before those of a sample")
+    rank: int = Field(10, ge=1, description="of the prompt's matrix; at most tokens")
+
+    @model_validator(mode="after")
+    def _low(self) -> Self:
+        if self.rank > self.tokens:
+            raise ValueError(
+                f"a rank of {self.rank} is more than a prompt of {self.tokens} tokens can have; "
+                "make it smaller"
+            )
+        return self
 
 
 class Data(Record):
@@ -58,6 +103,9 @@ class Data(Record):
     sums: tuple[str, ...] = Field(description="sha256 of what train and held_out hold")
     length: int = Field(256, ge=8, description="tokens of a sample at most; longer ones are cut")
     labels: tuple[str, ...] | None = Field(None, description="classes, in the head's order")
+    packing: bool = Field(
+        False, description="several samples in a sequence of `length` tokens, none seeing another"
+    )
 
 
 class Optimiser(Record):
@@ -76,10 +124,21 @@ class Schedule(Record):
 
     shape: Literal["linear", "constant", "cosine"] = "linear"
     warmup_steps: int = Field(0, ge=0)
+    warmup_share: float | None = Field(
+        None, ge=0, le=0.5, description="of all steps; instead of warmup_steps"
+    )
     epochs: float = Field(1.0, gt=0)
     steps: int | None = Field(None, ge=1, description="instead of epochs")
-    batch: int = Field(16, ge=1, description="samples of a step, over all processes")
-    micro_batch: int = Field(4, ge=1, description="samples of one pass of one process")
+    batch: int = Field(
+        16, ge=1, description="samples (packed: sequences) of a step, over all processes"
+    )
+    micro_batch: int = Field(4, ge=1, description="those of one pass of one process")
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> Self:
+        if self.warmup_steps and self.warmup_share is not None:
+            raise ValueError("both warmup_steps and warmup_share are given; leave one out")
+        return self
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -107,12 +166,32 @@ class Recipe(Document):
     base: Base
     plan: Plan
     mixture: MixtureOptions
+    prompt: Prompt = Prompt()
     data: Data
     optimiser: Optimiser
     schedule: Schedule
     checkpoints: Checkpoints = Checkpoints()
     checkpointing: bool = Field(False, description="activations are computed twice, not kept")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        kind = self.mixture.kind
+        if kind != "prompt" and self.prompt != Prompt():
+            raise ValueError(
+                f"the section prompt does not apply to kind {kind}; take the preset prompt"
+            )
+        if self.data.packing and self.task == "classification":
+            raise ValueError(
+                "data.packing does not apply to classification, which has one class a sequence; "
+                "leave it out"
+            )
+        if self.data.packing and kind == "prompt":
+            raise ValueError(
+                "data.packing does not apply to kind prompt: only the first sample of a sequence "
+                "would see the prompt; leave it out"
+            )
+        return self
 
     @property
     def digest(self) -> str:

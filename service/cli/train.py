@@ -31,7 +31,7 @@ OutDir = Annotated[
 ]
 Preset = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="mola, alphalora, adamole, lora_dropout or lora."),
+    typer.Option(metavar="NAME", help="mola, alphalora, adamole, lora_dropout, lora or prompt."),
 ]
 Changes = Annotated[
     list[str] | None,
@@ -138,9 +138,15 @@ def _change(text: str) -> tuple[str, Any]:
 def _summary(recipe: "Recipe", folder: Path) -> str:
     schedule, mixture = recipe.schedule, recipe.mixture
     long = f"{schedule.steps} steps" if schedule.steps else f"{schedule.epochs:g} epochs"
+    masks = f"mask {mixture.mask} {mixture.mask_rate:g}"
+    words = {
+        "mixture": f"gate {mixture.gate}, balance {mixture.balance}, {masks}",
+        "lora": masks,
+        "prompt": f"{recipe.prompt.tokens} virtual tokens of rank {recipe.prompt.rank}",
+    }[mixture.kind]
+    units = "sequences" if recipe.data.packing else "samples"
     return (
-        f"{recipe.task}, preset {recipe.preset}: {mixture.kind}, gate {mixture.gate}, balance "
-        f"{mixture.balance}, mask {mixture.mask} {mixture.mask_rate:g}; {long} of "
-        f"{schedule.batch} samples, learning rate {recipe.optimiser.learning_rate:g}\n"
+        f"{recipe.task}, preset {recipe.preset}: {mixture.kind}, {words}; {long} of "
+        f"{schedule.batch} {units}, learning rate {recipe.optimiser.learning_rate:g}\n"
         f"the whole recipe: {folder / 'recipe.json'}"
     )

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from random import Random
 
+import torch
+
 from allocator.planner import plan
 from analyzer.api import outline
 from tests.families import save_family
@@ -42,6 +44,25 @@ def topics(count: int, seed: int = 0) -> list[dict]:
         text = " ".join(f"w{word}" for word in words)
         rows.append({"text": text, "label": "low" if low else "high"})
     return rows
+
+
+def two_classes(count: int) -> list[dict]:
+    """Texts of three words for one class, and of three others for the other."""
+    draw, words = Random(0), {"low": (3, 4, 5), "high": (40, 41, 42)}
+    labels = [list(words)[number % 2] for number in range(count)]
+    texts = [" ".join(f"w{draw.choice(words[label])}" for _ in range(5)) for label in labels]
+    return [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]
+
+
+def lively(folder: Path, family: str) -> None:
+    """A base whose random weights are large enough for its attention to tell tokens apart."""
+    model = save_family(family, folder / "base")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(9)
+    model.save_pretrained(folder / "base")
+    save_tokenizer(folder / "base")
 
 
 def recipe_in(

@@ -100,7 +100,7 @@ def test_an_instruction_stands_before_its_input(tmp_path):
 
 def test_a_text_is_learnt_whole(tmp_path):
     sample = only(tmp_path, {"text": "w10 w11"})
-    assert sample == Sample([BOS, 10, 11, EOS], [BOS, 10, 11, EOS])
+    assert sample == Sample([BOS, 10, 11, EOS], [NO, 10, 11, EOS])
 
 
 def test_chat_loss_lies_on_every_assistant_turn(tmp_path):

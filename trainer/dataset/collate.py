@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainer.dataset.encode import IGNORED, Sample
+from trainer.dataset.pack import Packed
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,31 @@ class Collate:
             for sample in samples
         ]
         named = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {name: torch.tensor(values) for name, values in named.items()}
+
+
+@dataclass(frozen=True)
+class CollatePacked:
+    """Packed sequences side by side; padding is told by the mask, and is a sample of its own."""
+
+    pad_id: int
+
+    def __call__(self, sequences: Sequence[Packed]) -> dict[str, Tensor]:
+        """`input_ids`, `attention_mask`, `labels` and `position_ids`, sequences × tokens.
+
+        The mask tells which tokens count, and not which see each other: see `keep_apart`.
+        """
+        longest = max(len(sequence.input_ids) for sequence in sequences)
+        rooms = [range(longest - len(sequence.input_ids)) for sequence in sequences]
+        pairs = list(zip(sequences, rooms, strict=True))
+        named = {
+            "input_ids": [_padded(each.input_ids, longest, self.pad_id) for each in sequences],
+            "attention_mask": [
+                _padded([1] * len(each.input_ids), longest, 0) for each in sequences
+            ],
+            "labels": [_padded(each.labels, longest, IGNORED) for each in sequences],
+            "position_ids": [[*each.position_ids, *room] for each, room in pairs],
+        }
         return {name: torch.tensor(values) for name, values in named.items()}
 
 

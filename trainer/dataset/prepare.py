@@ -8,6 +8,7 @@ from trainer.dataset.columns import NEEDED, Form, fits, form_of, task_of
 from trainer.dataset.encode import Encoded, Encoder, Sample
 from trainer.dataset.examples import Choice
 from trainer.dataset.labels import labels_of
+from trainer.dataset.pack import Packed, pack
 from trainer.dataset.read import Rows, read_rows
 from trainer.dataset.report import Report
 from trainer.dataset.source import (
@@ -27,6 +28,9 @@ class Prepared:
     """Everything that a run needs to know of its data."""
 
     train: Sequence[Sample]
+    packed: Sequence[Packed] | None
+    """The samples trained on, packed; None unless the recipe asks for it."""
+
     held_out: Sequence[Sample]
     labels: tuple[str, ...] | None
     """Classes in the head's order; None unless the task is classification."""
@@ -68,8 +72,13 @@ def prepare(data: Data, tokenizer: Any, *, task: Task | None, seed: int) -> Prep
         report = report_of(train, encoded, labels, 0)
         held_report = report_of(other, held_encoded, labels, len(samples_of(held_encoded)))
     choices = tuple(example for example in held_examples if isinstance(example, Choice))
+    samples = _some(encoded, f"to train on in {rows.name}", data.length)
+    packed = pack(samples, data.length) if data.packing else None
+    if packed is not None:
+        report = report.model_copy(update={"sequences": len(packed)})
     return Prepared(
-        train=_some(encoded, f"to train on in {rows.name}", data.length),
+        train=samples,
+        packed=packed,
         held_out=_some(held_encoded, "held out for evaluation", data.length),
         labels=labels,
         choices=choices if form == "choice" else None,

@@ -42,6 +42,9 @@ class Report(Record):
         0, description="conversations whose last answer alone is learnt, by the chat template"
     )
     tokens: Tokens
+    sequences: int | None = Field(
+        None, description="that the samples trained on are packed into; null: they are not"
+    )
     labels: dict[str, int] | None = Field(
         description="rows by class, empty ones left out, in the head's order"
     )
@@ -67,6 +70,10 @@ class Report(Record):
             f"  tokens: {tokens.smallest:,} to {tokens.largest:,} a sample, median "
             f"{tokens.median:,}, {tokens.total:,} in all"
         )
+        if self.sequences is not None:
+            lines.append(
+                f"  packed: {self.sequences:,} sequences of {self.used - self.held_out:,} samples"
+            )
         if self.labels is not None:
             counts = [f"{name} {count:,}" for name, count in self.labels.items()]
             lines.append(f"  classes: {listed(counts, 20)}")

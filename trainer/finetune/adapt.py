@@ -1,4 +1,4 @@
-"""What a recipe puts on the base: the plan's mixtures, or a plain LoRA of as many parameters."""
+"""What a recipe puts on the base: the plan's mixtures, a LoRA of as many parameters, a prompt."""
 
 from typing import Any
 
@@ -8,8 +8,10 @@ from allocator.errors import PlanMismatch
 from allocator.live import match_plan
 from trainer.errors import ModelMismatch
 from trainer.finetune.base import Loaded
+from trainer.finetune.prompt import add_prompt
 from trainer.recipe import Recipe
 from trainer.tuner import MixtureConfig
+from trainer.tuner.heads import widen
 
 _TASK_TYPES = {"language": "CAUSAL_LM", "choice": "CAUSAL_LM", "classification": "SEQ_CLS"}
 
@@ -20,6 +22,14 @@ def adapt(loaded: Loaded, recipe: Recipe) -> PeftModel:
         "task_type": _TASK_TYPES[recipe.task],
         "modules_to_save": list(loaded.new) or None,
     }
+    adapted = _adapted(loaded, recipe, words)
+    widen(adapted, "default")
+    return adapted
+
+
+def _adapted(loaded: Loaded, recipe: Recipe, words: dict[str, Any]) -> PeftModel:
+    if recipe.mixture.kind == "prompt":
+        return add_prompt(loaded.model, recipe, words)
     if recipe.mixture.kind == "lora":
         config: Any = LoraConfig(**_equal_lora(loaded, recipe), **words)
     else:

@@ -26,6 +26,8 @@ _DTYPES: dict[Precision, Any] = {
     "bfloat16": torch.bfloat16,
 }
 
+_HEADS = ("classifier", "score")
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -76,13 +78,20 @@ def load(place: Place, base: Base, task: Task, labels: tuple[str, ...] | None) -
         raise BadModel(
             f"transformers cannot load {shown(place.name)} for {task}: {first_line(error)}"
         ) from error
-    missing = sorted({name.rpartition(".")[0] for name in found["missing_keys"]})
+    missing = sorted({_whole(name.rpartition(".")[0]) for name in found["missing_keys"]})
     if missing and task != "classification":
         raise BadModel(
             f"the files of {shown(place.name)} lack {listed(missing, 3)}, which would be random; "
             "fetch the model again"
         )
     return Loaded(model, tokenizer, tuple(missing))
+
+
+def _whole(name: str) -> str:
+    """The head that a module is of: PEFT trains a copy of that, and not of what is within."""
+    parts = name.split(".")
+    heads = [number for number, part in enumerate(parts, 1) if part in _HEADS]
+    return ".".join(parts[: heads[0]]) if heads else name
 
 
 def _dtype(precision: Precision, config: Any) -> Any:

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import signal
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,9 +17,10 @@ from trainer.errors import TrainingStopped
 from trainer.finetune.checkpoints import rotate, seal
 from trainer.finetune.limits import disk_is_told, memory_is_told
 from trainer.finetune.metrics import Metrics
+from trainer.finetune.prompt import load_trained, save_trained
 from trainer.finetune.sharded import averaged, is_sharded
 from trainer.mixture import Mixture
-from trainer.recipe import Recipe
+from trainer.recipe import Recipe, Schedule
 from trainer.tuner.facts import step_of
 
 _SHAPES = {"linear": "linear", "constant": "constant_with_warmup", "cosine": "cosine"}
@@ -36,6 +38,7 @@ class Loop(transformers.Trainer):
         super().__init__(callbacks=[metrics, self.stopping, Finite()], **words)
         self.remove_callback(transformers.PrinterCallback)
         self.recipe, self.metrics = recipe, metrics
+        self._prompted = recipe.mixture.kind == "prompt"
         if recipe.task == "classification":
             self.model_accepts_loss_kwargs = (
                 False  # heads take them, and return a mean all the same
@@ -51,12 +54,20 @@ class Loop(transformers.Trainer):
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> Tensor:
-        """One micro-batch. Raises TrainingStopped where its loss is no number."""
+        """One micro-batch: a pass with its backward pass for each draw of masks; their mean loss.
+
+        Raises TrainingStopped where it is no number.
+        """
+        draws = self.recipe.mixture.mask_draws
         if self._step is not None:
-            passes = self.current_gradient_accumulation_steps * self.recipe.mixture.mask_draws
-            self._step.begin(micro_batches=passes)
+            self._step.begin(micro_batches=self.current_gradient_accumulation_steps * draws)
         self.metrics.see(inputs)
-        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        losses = []
+        for number in range(draws):
+            last = number == draws - 1
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                losses.append(super().training_step(model, dict(inputs), num_items_in_batch))
+        loss = torch.stack(losses).sum()
         if not torch.isfinite(loss):
             raise TrainingStopped(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}; take a smaller "
@@ -67,15 +78,22 @@ class Loop(transformers.Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], *arguments: Any, **words: Any
     ) -> Any:
-        """The mean over draws of masks, while training."""
-        draws = self.recipe.mixture.mask_draws if model.training else 1
-        if draws == 1:
-            return super().compute_loss(model, inputs, *arguments, **words)
-        passes = [
-            super(Loop, self).compute_loss(model, dict(inputs), *arguments, **words)
-            for _ in range(draws)
-        ]
-        return torch.stack(passes).mean()
+        """While training, the share of one draw of masks in the mean over all."""
+        loss = super().compute_loss(model, inputs, *arguments, **words)
+        return loss / self.recipe.mixture.mask_draws if model.training else loss
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self._prompted and self.args.should_save:
+            save_trained(self.model, Path(output_dir or self.args.output_dir))
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        if self._prompted:  # PEFT reads no prompt back to train it on, and it is no factor
+            load_trained(self.model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
         if not self._sharded:  # or it is where it belongs
@@ -176,7 +194,7 @@ def arguments_of(recipe: Recipe, out: Path, *, processes: int, samples: int) -> 
         "adam_epsilon": optimiser.epsilon,
         "max_grad_norm": optimiser.largest_gradient,
         "lr_scheduler_type": _SHAPES[schedule.shape],
-        "warmup_steps": min(schedule.warmup_steps, steps // 2),
+        "warmup_steps": _warmup(schedule, steps),
         "logging_steps": max(1, min(10, steps // 10)),
         "logging_nan_inf_filter": False,
         "eval_strategy": "no",
@@ -196,3 +214,9 @@ def arguments_of(recipe: Recipe, out: Path, *, processes: int, samples: int) -> 
     if found.n_gpu > 1:  # or the Trainer would make threads of them; torchrun makes processes
         found._n_gpu = 1
     return found
+
+
+def _warmup(schedule: Schedule, steps: int) -> int:
+    if schedule.warmup_share is not None:
+        return round(schedule.warmup_share * steps)
+    return min(schedule.warmup_steps, steps // 2)

@@ -12,7 +12,7 @@ from accelerate import PartialState
 from pydantic import BaseModel, ConfigDict
 
 from analyzer.text import shown
-from trainer.dataset.collate import Collate
+from trainer.dataset.collate import Collate, CollatePacked
 from trainer.dataset.prepare import Prepared, prepare
 from trainer.dataset.sums import sums_of
 from trainer.errors import InvalidRecipe
@@ -28,6 +28,8 @@ from trainer.finetune.held_out import HeldOut
 from trainer.finetune.limits import disk_is_told
 from trainer.finetune.loop import Loop, arguments_of
 from trainer.finetune.metrics import Metrics
+from trainer.finetune.packed import keep_apart
+from trainer.finetune.prompt import check_classes
 from trainer.origin import save_origin
 from trainer.recipe import Recipe
 
@@ -107,17 +109,20 @@ def _train(
         say(f"the base is sharded: {held / 1e6:,.3f} MB of it on this process")
     elif recipe.base.quantisation == "none":
         model.to(processes.device)
+    _check_inputs(model, recipe)
+    pad_id = loaded.tokenizer.pad_token_id
     held_out = HeldOut(recipe, prepared, loaded.tokenizer)
     before = held_out.before(model, out / BEFORE, processes)
     say(f"before training: {_words(before)}")
-    number, samples = processes.num_processes, len(prepared.train)
+    rows = prepared.train if prepared.packed is None else prepared.packed
+    number, samples = processes.num_processes, len(rows)
     loop = Loop(
         recipe,
         metrics,
         model=model,
         args=arguments_of(recipe, out, processes=number, samples=samples),
-        data_collator=Collate(loaded.tokenizer.pad_token_id),
-        train_dataset=list(prepared.train),
+        data_collator=Collate(pad_id) if prepared.packed is None else CollatePacked(pad_id),
+        train_dataset=list(rows),
         processing_class=loaded.tokenizer,
     )
     with processes.main_process_first():
@@ -141,6 +146,14 @@ def _train(
         replace_text(out / RESULT, trained.model_dump_json(indent=2) + "\n")
     processes.wait_for_everyone()
     return trained
+
+
+def _check_inputs(model: Any, recipe: Recipe) -> None:
+    """See that the model can be given what this recipe gives it. Raises ModelMismatch."""
+    if recipe.data.packing:
+        keep_apart(model)
+    elif recipe.mixture.kind == "prompt" and recipe.task == "classification":
+        check_classes(model)
 
 
 def _go(loop: Loop, checkpoint: Path | None) -> int:

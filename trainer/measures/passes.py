@@ -107,6 +107,7 @@ def _inputs(model: Any, samples: Sequence[Sample], pad_id: int) -> dict[str, Ten
 def _of_tokens(model: Any, inputs: dict[str, Tensor], lengths: Sequence[int]) -> Tensor:
     """Rows × tokens but the first; 0 on padding."""
     logits, ids = model(**inputs, use_cache=False).logits, inputs["input_ids"]
+    logits = logits[:, -ids.shape[1] :]  # a soft prompt's come before the tokens'
     rows = [  # one at a time: float32 logits of a batch with a large vocabulary are gigabytes
         -functional.cross_entropy(
             logits[row, : length - 1].float(), ids[row, 1:length], reduction="none"

@@ -12,6 +12,7 @@ from trainer.initial import start_singular
 from trainer.masks import Mask
 from trainer.mixture import Mixture
 from trainer.tuner.config import MixtureConfig
+from trainer.tuner.heads import widen
 from trainer.tuner.layer import MixtureLayer
 from trainer.tuner.register import PREFIX
 from trainer.tuner.resolve import layer_of, resolve
@@ -36,6 +37,8 @@ class MixtureModel(BaseTuner):
         resolve(config, model)
         self._sides = sides_of(model, config.modules)
         super().inject_adapter(model, adapter_name, *arguments, **words)
+        if words.get("autocast_adapter_dtype", True):
+            widen(model, adapter_name)
 
     @staticmethod
     def _check_target_module_exists(peft_config: MixtureConfig, key: str) -> bool:
