@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
 from analyzer.outline import Record
 
@@ -44,6 +43,8 @@ def spread(values: Sequence[float]) -> Spread:
     deviation = float(np.std(values, ddof=1))
     low = high = mean
     if deviation > _NOISE * float(np.max(np.abs(values))):
+        from scipy import stats  # a second to import
+
         found = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
         low, high = float(found.low), float(found.high)
     return Spread(runs=len(values), mean=mean, standard_deviation=deviation, low=low, high=high)
@@ -61,6 +62,8 @@ def paired(values: Sequence[float], reference: Sequence[float]) -> Paired:
         return Paired(**found.model_dump(), p=None)
     rounding = _NOISE * float(np.max(np.abs((*values, *reference))))
     if found.standard_deviation > rounding:
+        from scipy import stats
+
         p = float(stats.ttest_rel(values, reference).pvalue)
         return Paired(**found.model_dump(), p=p)
     alike = abs(found.mean) <= rounding
