@@ -18,9 +18,9 @@ from ledger.access import Ledger
 from ledger.settings import load_settings
 from service.app import create_app
 from trainer.assessment import Assessment
-from trainer.origin import Origin
 from trainer.compare.document import Comparison as TrainingComparison
 from trainer.compare.results import Compared
+from trainer.origin import Origin
 from trainer.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
