@@ -1,6 +1,7 @@
 """Exponents or shapes and a budget to a plan: how many LoRA experts each layer gets.
 
 planner, curve: make_plan, plan and budget_curve (also as tailora.plan and tailora.budget_curve)
+variants: other plans over a plan's modules: another method's, or its counts in another order
 plan, read: the plan's schema, and a document of it read back
 options, request: what a plan is asked to be, resolved against what it is made for
 methods, alphalora, mola, integers: the rules, and their exact rounding

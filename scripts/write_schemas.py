@@ -18,6 +18,8 @@ from ledger.access import Ledger
 from ledger.settings import load_settings
 from service.app import create_app
 from trainer.assessment import Assessment
+from trainer.compare.document import Comparison as TrainingComparison
+from trainer.compare.results import Compared
 from trainer.origin import Origin
 from trainer.recipe import Recipe
 
@@ -33,6 +35,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.recipe.1.json": Recipe,
     "tailora.origin.1.json": Origin,
     "tailora.evaluation.1.json": Assessment,
+    "tailora.training_comparison.1.json": TrainingComparison,
+    "tailora.compared_trainings.1.json": Compared,
 }
 
 

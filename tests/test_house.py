@@ -18,6 +18,8 @@ LIGHT_IN_TRAINER = (
     "errors", "recipe", "presets", "shape", "dataset.columns", "dataset.look", "dataset.read",
     "dataset.prepare",
     "dataset.whole", "origin", "assessment", "measures.record",
+    "compare.document", "compare.arms", "compare.intervals", "compare.results", "compare.summary",
+    "compare.verdict", "compare.table",
 )  # fmt: skip
 NEEDS_TORCH = {"analyzer.decode", "analyzer.dequantize", "analyzer.eigenvalues", "analyzer.solver"}
 

@@ -9,5 +9,7 @@ evaluate, measures: how good a model is on held-out samples
 assess, assessment: a saved adapter on a file; origin: what it was trained as
 harness: lm-evaluation-harness with mixtures known to PEFT
 exports: an adapter merged into its base, or as a plain LoRA
+dataset, finetune, evaluate: samples, training runs, and what they came to
+compare: the same data under several plans and seeds
 errors: the exception tree
 """

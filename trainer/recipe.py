@@ -100,6 +100,7 @@ class Data(Record):
         None, description="the same for evaluation; null: a share of train"
     )
     held_out_share: float = Field(0.1, gt=0, lt=1, description="where held_out is null")
+    split_seed: int = Field(0, ge=0, description="of that share, whatever the recipe's seed")
     sums: tuple[str, ...] = Field(description="sha256 of what train and held_out hold")
     length: int = Field(256, ge=8, description="tokens of a sample at most; longer ones are cut")
     labels: tuple[str, ...] | None = Field(None, description="classes, in the head's order")
@@ -172,7 +173,7 @@ class Recipe(Document):
     schedule: Schedule
     checkpoints: Checkpoints = Checkpoints()
     checkpointing: bool = Field(False, description="activations are computed twice, not kept")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of initialisation, masks and the order of samples")
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

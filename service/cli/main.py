@@ -9,6 +9,7 @@ import typer
 from service.cli.analyze import analyze
 from service.cli.cache import cache
 from service.cli.compare import compare
+from service.cli.compare_training import compare_training
 from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.doctor import doctor
@@ -45,6 +46,7 @@ app.command()(export)
 app.command("import")(import_plan)
 app.command()(train)
 app.command("eval")(evaluate)
+app.command("compare-training")(compare_training)
 app.command()(merge)
 app.command("to-lora")(to_lora)
 app.add_typer(cache, name="cache")

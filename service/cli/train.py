@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -99,40 +99,18 @@ def _recipe(
     changes: list[str],
 ) -> "Recipe":
     from service.cli.planfile import read_plan_file
-    from trainer.dataset.columns import task_of
-    from trainer.dataset.peek import form_at
+    from service.cli.recipewords import base_of, changes_of, task_of_data
     from trainer.presets import make_recipe
 
     plan = read_plan_file(plan_file)
-    task = task_of(form_at(data))
-    base = {
-        "path": model or plan.model,
-        "revision": None if model else plan.revision,
-        "weights": plan.weights,
-    }
-    given: dict[str, Any] = {"train": data, "held_out": held_out}
     return make_recipe(
         plan,
-        task=task,
-        base=base,
-        data=given,
+        task=task_of_data(data),
+        base=base_of(plan, model),
+        data={"train": data, "held_out": held_out},
         preset=preset,
-        changes=dict(_change(text) for text in changes),
+        changes=changes_of(changes),
     )
-
-
-def _change(text: str) -> tuple[str, Any]:
-    import json
-
-    from service.cli.failures import CommandError
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CommandError(f"--set {text} has no value; write --set schedule.steps=100")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _summary(recipe: "Recipe", folder: Path) -> str:

@@ -53,9 +53,9 @@ def lines(path, rows):
     return str(path)
 
 
-def prepared(place, tokenizer=None, task=None, seed=0, **options):
+def prepared(place, tokenizer=None, task=None, **options):
     data = Data(sums=(), train=str(place), **options)
-    return prepare(data, tokenizer or tokenizer_of(), task=task, seed=seed)
+    return prepare(data, tokenizer or tokenizer_of(), task=task)
 
 
 def only(tmp_path, row, tokenizer=None, **options):

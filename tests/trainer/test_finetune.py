@@ -58,7 +58,7 @@ def test_the_adapter_is_that_of_the_run(tmp_path):
     from trainer.exports.base import load_tokenizer
 
     tokenizer = load_tokenizer(_place(recipe))
-    held_out = prepare(recipe.data, tokenizer, task=None, seed=recipe.seed).held_out
+    held_out = prepare(recipe.data, tokenizer, task=None).held_out
     assert evaluate(model, held_out, 2).loss == pytest.approx(trained.after.loss, abs=1e-6)
 
 

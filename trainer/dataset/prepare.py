@@ -46,7 +46,7 @@ class Prepared:
     """Of the file of held-out rows; None where they are a share of the training file."""
 
 
-def prepare(data: Data, tokenizer: Any, *, task: Task | None, seed: int) -> Prepared:
+def prepare(data: Data, tokenizer: Any, *, task: Task | None) -> Prepared:
     """Read, check, split and encode. The task is that of the columns where none is given.
 
     Raises InvalidData, with the file and the line, where the data cannot be read or does not fit
@@ -62,7 +62,7 @@ def prepare(data: Data, tokenizer: Any, *, task: Task | None, seed: int) -> Prep
     encoder = Encoder(tokenizer, data.length, labels)
     encoded = encode_all(train, encoder)
     if other is None:
-        learnt, held = split(train.examples, data.held_out_share, seed)
+        learnt, held = split(train.examples, data.held_out_share, data.split_seed)
         held_examples = [train.examples[index] for index in held]
         held_encoded = [encoded[index] for index in held]
         report, held_report = report_of(train, encoded, labels, len(samples_of(held_encoded))), None

@@ -19,6 +19,7 @@ from trainer.finetune.limits import disk_is_told, memory_is_told
 from trainer.finetune.metrics import Metrics
 from trainer.finetune.prompt import load_trained, save_trained
 from trainer.finetune.sharded import averaged, is_sharded
+from trainer.finetune.signals import Heard
 from trainer.mixture import Mixture
 from trainer.recipe import Recipe, Schedule
 from trainer.tuner.facts import step_of
@@ -147,7 +148,8 @@ class Stopping(transformers.TrainerCallback):
         """Listen."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._ask)
+                self._before[number] = before = signal.signal(number, self._ask)
+                self.asked |= isinstance(before, Heard) and before.asked
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Save and stop, where that was asked for."""
@@ -166,6 +168,8 @@ class Stopping(transformers.TrainerCallback):
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
+        if isinstance(before := self._before.get(number), Heard):
+            before(number, frame)
 
 
 def arguments_of(recipe: Recipe, out: Path, *, processes: int, samples: int) -> Any:

@@ -54,6 +54,9 @@ class Trained(BaseModel):
     after: Evaluation | None = None
     """None where the run was stopped."""
 
+    trainable_parameters: int | None = None
+    """Numbers that are trained, those of a new head included."""
+
 
 def finetune(
     recipe: Recipe, out: Path, say: Say = _nothing, *, fsdp: bool = False, steps: bool = True
@@ -79,7 +82,7 @@ def finetune(
         return done
     place = _place(recipe)
     check_weights(place, recipe.plan)
-    prepared = prepare(recipe.data, load_tokenizer(place), task=recipe.task, seed=recipe.seed)
+    prepared = prepare(recipe.data, load_tokenizer(place), task=recipe.task)
     reports = {"train": prepared.report, "held_out": prepared.held_out_report}
     for line in (line for report in reports.values() if report for line in report.lines()):
         say(line)
@@ -111,6 +114,7 @@ def _train(
         model.to(processes.device)
     _check_inputs(model, recipe)
     pad_id = loaded.tokenizer.pad_token_id
+    trainable = sum(each.numel() for each in model.parameters() if each.requires_grad)
     held_out = HeldOut(recipe, prepared, loaded.tokenizer)
     before = held_out.before(model, out / BEFORE, processes)
     say(f"before training: {_words(before)}")
@@ -136,7 +140,9 @@ def _train(
         return Trained(status="stopped", steps=steps, before=before)
     after = held_out.measure(model)
     say(f"after {steps} steps: {_words(after)}")
-    trained = Trained(status="finished", steps=steps, before=before, after=after)
+    trained = Trained(
+        status="finished", steps=steps, before=before, after=after, trainable_parameters=trainable
+    )
     if processes.is_main_process:
         shutil.rmtree(out / ADAPTER, ignore_errors=True)  # of a run that ended before its result
         with disk_is_told("the adapter", out), new_folder(out / ADAPTER) as draft:
