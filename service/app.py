@@ -13,6 +13,7 @@ from analyzer.version import tailora_version
 from ledger.access import Ledger
 from service import problems
 from service.analyses.endpoints import router as analyses
+from service.comparisons.endpoints import router as comparisons
 from service.datasets.endpoints import PATH as DATASETS
 from service.datasets.endpoints import router as datasets
 from service.datasets.uploads import Uploads
@@ -79,7 +80,16 @@ def create_app(ledger: Ledger) -> FastAPI:
     app.state.http_metrics = HttpMetrics()
     app.state.readiness_threads = CapacityLimiter(MOST_HANGING)
     problems.install(app)
-    for router in (plans, analyses, datasets, trainings, models, system, metrics):
+    for router in (
+        plans,
+        analyses,
+        datasets,
+        trainings,
+        comparisons,
+        models,
+        system,
+        metrics,
+    ):
         app.include_router(router)
     app.add_middleware(Glimpses, ledger=ledger, ended=app.state.ended_jobs)
     app.add_middleware(

@@ -14,7 +14,7 @@ from ledger.units import Claim
 from trainer.finetune.checkpoints import MANIFEST, found_in, step_of
 from worker.errors import Stopped
 from worker.lease import Lease
-from worker.run import METRICS, OUT, SAID
+from worker.run import ASKED, METRICS, OUT, RESULT, RUNS, SAID
 
 
 class Lines:
@@ -44,7 +44,7 @@ class Lines:
 
 
 class Follower:
-    """Tells the ledger what a run's folder has that is new."""
+    """Tells the ledger what a training's folder has that is new."""
 
     def __init__(self, ledger: Ledger, held: Claim, lease: Lease, folder: Path) -> None:
         """Follow the run of a claimed unit; to be made before its process starts."""
@@ -53,13 +53,13 @@ class Follower:
         self._out = folder / OUT
         self._metrics = Lines(folder / OUT / METRICS)
         self._said = Lines(folder / SAID, from_end=True)
-        self._sealed: dict[int, int] = {}
-        self._last: dict[str, Any] | None = None
+        self._kept: dict[Path, int] = {}
+        self._step = -1
 
     def look(self) -> None:
         """Write what is new in one transaction. Raises Stopped, or DatabaseUnavailable."""
-        lines, said, sealed = self._metrics.new(), self._said.new(), sealed_in(self._out)
-        if not (lines or said or sealed != self._sealed):
+        lines, said, kept = self._metrics.new(), self._said.new(), self._whole()
+        if not (lines or said or kept != self._kept):
             self._lease.check()
             return
         with self._ledger.database.write() as connection:
@@ -68,13 +68,14 @@ class Follower:
             for line in said:
                 record(connection, self._job, "said", str(line["message"]))
             self._note_steps(connection, lines)
-            new = set_checkpoints(connection, self._job, sealed)
-            for step in new:
-                message = f"step {step} can be gone on from"
-                record(connection, self._job, "checkpoint", message, data={"step": step})
-        self._sealed = sealed
-        for _ in new:
+            self._note_kept(connection, kept)
+        new, self._kept = kept.keys() - self._kept.keys(), kept
+        if new:
             self._lease.progress()
+
+    def _whole(self) -> dict[Path, int]:
+        """What a next start can go on from: checkpoints, and their bytes."""
+        return sealed_in(self._out)
 
     def _note_steps(self, connection: Connection, lines: list[dict[str, Any]]) -> None:
         """Every line is kept; of those that came at once the last is an event."""
@@ -83,20 +84,41 @@ class Follower:
             return
         last = lines[-1]
         set_progress(connection, self._job, last["step"], last["steps"])
-        if self._last is None or last["step"] > self._last["step"]:
+        if last["step"] > self._step:
             data = {name: value for name, value in last.items() if name != "mixtures"}
             message = f"step {last['step']} of {last['steps']}: loss {last['loss']:.4f}"
             record(connection, self._job, "step", message, data=data)
-        self._last = last
+        self._step = last["step"]
+
+    def _note_kept(self, connection: Connection, kept: dict[Path, int]) -> None:
+        sizes = {step_of(folder): size for folder, size in kept.items()}
+        for step in set_checkpoints(connection, self._job, sizes):
+            message = f"step {step} can be gone on from"
+            record(connection, self._job, "checkpoint", message, data={"step": step})
 
 
-def sealed_in(out: Path) -> dict[int, int]:
-    """Bytes of each whole checkpoint by its step."""
+class ComparisonFollower(Follower):
+    """The same of a comparison: it counts trainings, and the metrics of each stay with it."""
+
+    def _whole(self) -> dict[Path, int]:
+        """Trainings that have ended, and the checkpoints of the one that is under way."""
+        ended = {file: 0 for file in self._out.glob(f"{RUNS}/*/{RESULT}")}
+        running = {folder for folder in self._out.glob(f"{RUNS}/*") if folder / RESULT not in ended}
+        return ended | {at: size for folder in running for at, size in sealed_in(folder).items()}
+
+    def _note_kept(self, connection: Connection, kept: dict[Path, int]) -> None:
+        asked = json.loads((self._out / ASKED).read_bytes())
+        ended = sum(path.name == RESULT for path in kept)
+        set_progress(connection, self._job, ended, len(asked["arms"]) * len(asked["seeds"]))
+
+
+def sealed_in(out: Path) -> dict[Path, int]:
+    """Whole checkpoints of a run, and their bytes."""
     found = {}
     for folder in found_in(out):
         try:
             files = json.loads((folder / MANIFEST).read_bytes())["files"]
         except FileNotFoundError:  # not sealed yet, or rotated away a moment ago
             continue
-        found[step_of(folder)] = sum(entry["bytes"] for entry in files.values())
+        found[folder] = sum(entry["bytes"] for entry in files.values())
     return found

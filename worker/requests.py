@@ -189,3 +189,23 @@ class TrainingWords(RunWords):
     """What a training job keeps; the words of `tailora train`."""
 
     plan_id: PlanId = Field(description="a plan of yours that has succeeded")
+
+
+ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+
+class ComparisonWords(RunWords):
+    """What a comparison job keeps; the words of `tailora compare-training`."""
+
+    plans: Annotated[dict[ArmName, PlanId], Field(min_length=1, max_length=10)] = Field(
+        description="plans of yours that have succeeded, by the names of their arms"
+    )
+    against: Annotated[list[Name], Field(max_length=10)] = Field(
+        ["lora"],
+        description="arms made from the first plan: uniform, permuted, mola:SHAPE, lora, adamole, "
+        "lora_dropout",
+    )
+    seeds: Annotated[list[int], Field(min_length=1, max_length=50)] = Field([0, 1, 2])
+    reference: ArmName | None = Field(
+        None, description="the arm that others are compared with; null: lora, else the first"
+    )

@@ -17,7 +17,9 @@ from typing import Any
 from filelock import FileLock
 
 ORDER, RESULT, SAID, LOCK = "order.json", "result.json", "said.jsonl", "run.lock"
-OUT, METRICS = "out", "metrics.jsonl"
+OUT, METRICS, ASKED, RUNS = "out", "metrics.jsonl", "asked.json", "runs"
+"""As `trainer` names them, which is not imported before it is needed."""
+
 ERROR = "error-*.json"
 COMMAND = "worker.run"
 """The module, as a process's command line has it."""
@@ -41,7 +43,7 @@ def main(folder: Path) -> int:
         lock.acquire(timeout=WAIT_SECONDS)
     try:
         order = json.loads((folder / ORDER).read_bytes())
-        result = RUNS[order["kind"]](order, folder / OUT, _speaker(folder / SAID))
+        result = KINDS[order["kind"]](order, folder / OUT, _speaker(folder / SAID))
     except Exception as error:
         from worker.codes import error_of
 
@@ -75,7 +77,38 @@ def _train(order: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
     return {**trained.model_dump(mode="json"), "recipe_digest": recipe.digest}
 
 
-RUNS: dict[str, Callable[[dict[str, Any], Path, Say], dict[str, Any]]] = {"training": _train}
+def _compare(order: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
+    from allocator.plan import Plan
+    from trainer.exports.base import silence
+
+    silence()
+    from trainer.compare.arms import comparison_of
+    from trainer.compare.run import compare
+    from trainer.dataset.columns import task_of
+    from trainer.dataset.peek import form_at
+
+    words = order["words"]
+    plans = [Plan.model_validate(plan) for plan in order["plans"]]
+    comparison = comparison_of(
+        dict(zip(words["plans"], plans, strict=True)),
+        task=task_of(form_at(order["data"]["train"])),
+        base=order["base"],
+        data=order["data"],
+        against=words["against"],
+        seeds=words["seeds"],
+        preset=words["preset"],
+        changes=words["settings"],
+        reference=words["reference"],
+        keep_adapters=False,
+    )
+    found = compare(comparison, out, say)
+    return {"status": found.status, "comparison": found.model_dump(mode="json", by_alias=True)}
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Path, Say], dict[str, Any]]] = {
+    "training": _train,
+    "comparison": _compare,
+}
 
 
 def _speaker(file: Path) -> Say:

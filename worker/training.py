@@ -1,8 +1,11 @@
-"""A segment of a training: its process runs until it has ended, or others have their turn."""
+"""A segment of a training, or of a comparison of trainings.
+
+Its process runs until it has ended, or others have their turn.
+"""
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from ledger.events import record
 from ledger.jobs import by_id
 from ledger.runs import put_file
 from ledger.units import Claim
-from worker.follow import Follower
+from worker.follow import ComparisonFollower, Follower
 from worker.lease import Lease
 from worker.orders import write_order
 from worker.outcome import Outcome
@@ -23,7 +26,11 @@ from worker.run import OUT
 from worker.segments import add_segment, runs_folder
 
 LOOK_SECONDS = 1.0
-PUBLISHED = ("recipe.json", "report.json", "adapter")
+PUBLISHED = {
+    "training": ("recipe.json", "report.json", "adapter"),
+    "comparison": ("asked.json", "comparison.json", "comparison.md"),
+}
+FOLLOWERS = {"training": Follower, "comparison": ComparisonFollower}
 
 
 def run_segment(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outcome:
@@ -35,7 +42,9 @@ def run_segment(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outco
         raise NotFound(f"{job_id} was deleted")
     folder = runs_folder(ledger.settings) / job_id
     write_order(ledger, job, folder)
-    follower = Follower(ledger, held, lease, folder)
+    follower = FOLLOWERS[job["kind"]](ledger, held, lease, folder)
+    if job["kind"] == "comparison":  # its trainings go one after the other, each in one process
+        device = device.partition(",")[0]
     started = time.monotonic()
     process = RunProcess(folder, device, ledger.settings.threads)
     lease.on_stop(process.kill)
@@ -48,7 +57,8 @@ def run_segment(ledger: Ledger, held: Claim, lease: Lease, device: str) -> Outco
     report = {"seconds": round(time.monotonic() - started, 3), "device": device}
     if result["status"] == "stopped":
         return Outcome(report, lambda connection: _go_on(connection, ledger, job_id))
-    files = [_entry(folder / OUT, file) for file in _published(folder / OUT)]
+    names = PUBLISHED[job["kind"]]
+    files = [_entry(folder / OUT, file) for file in _published(folder / OUT, names)]
     document = {"schema": f"tailora.{job['kind']}-result/1", **result, "files": files}
 
     def publish(connection: Connection) -> None:
@@ -74,8 +84,8 @@ def _go_on(connection: Connection, ledger: Ledger, job_id: str) -> None:
     record(connection, job_id, "paused", "a checkpoint was written; others have their turn")
 
 
-def _published(out: Path) -> Iterator[Path]:
-    for name in PUBLISHED:
+def _published(out: Path, names: Sequence[str]) -> Iterator[Path]:
+    for name in names:
         path = out / name
         yield from sorted(path.rglob("*")) if path.is_dir() else [path]
 

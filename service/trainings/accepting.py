@@ -4,6 +4,7 @@ What cannot be is refused here where it can be known without torch and without r
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from allocator.plan import Plan
 from ledger.access import Ledger
@@ -13,11 +14,12 @@ from ledger.reach import Reach
 from ledger.results import get_result
 from service.context import Caller
 from service.datasets.resolve import Found, resolve
+from trainer.compare.arms import comparison_of
 from trainer.dataset.columns import form_of, task_of
 from trainer.presets import make_recipe
 from trainer.recipe import Task
 from worker.orders import Source
-from worker.requests import RunWords
+from worker.requests import ComparisonWords, RunWords, TrainingWords
 from worker.submitting import Key, Submitted
 from worker.submitting_runs import RunSubmission, submit_run
 
@@ -25,39 +27,69 @@ UNREAD = "0" * 64
 """In place of a sha256 that is not known before data is read."""
 
 
-def accept_run(
+def accept_training(
+    ledger: Ledger, caller: Caller, words: TrainingWords, labels: Mapping[str, str], key: Key | None
+) -> Submitted:
+    """Submit. Raises NotFound, Conflict, InvalidRecipe, InvalidData or another LedgerError."""
+    data = _data(ledger, caller.reads, words)
+    plan = _plan(ledger, caller.reads, words.plan_id)
+    make_recipe(
+        plan, **_looked_at(plan, data), preset=words.preset, changes=words.settings
+    )  # and left: the worker makes it of the data itself
+    return _submit(ledger, caller, "training", words, [words.plan_id], data, labels, key)
+
+
+def accept_comparison(
+    ledger: Ledger,
+    caller: Caller,
+    words: ComparisonWords,
+    labels: Mapping[str, str],
+    key: Key | None,
+) -> Submitted:
+    """Submit. Raises what `accept_training` does, and for arms that cannot be."""
+    data = _data(ledger, caller.reads, words)
+    plans = {name: _plan(ledger, caller.reads, plan_id) for name, plan_id in words.plans.items()}
+    comparison_of(
+        plans,
+        **_looked_at(next(iter(plans.values())), data),
+        against=words.against,
+        seeds=words.seeds,
+        preset=words.preset,
+        changes=words.settings,
+        reference=words.reference,
+    )
+    plan_ids = list(words.plans.values())
+    return _submit(ledger, caller, "comparison", words, plan_ids, data, labels, key)
+
+
+def _submit(
     ledger: Ledger,
     caller: Caller,
     kind: str,
     words: RunWords,
     plan_ids: Sequence[str],
+    data: Mapping[str, Found],
     labels: Mapping[str, str],
     key: Key | None,
 ) -> Submitted:
-    """Submit. Raises NotFound, Conflict, InvalidRecipe, InvalidData or another LedgerError."""
+    sources = {
+        name: Source(found.name, found.format, found.id, found.sha256, found.bytes)
+        for name, found in data.items()
+    }
+    asked = RunSubmission(
+        kind, caller.owner, words, plan_ids, sources, labels, caller.reads, key, caller.limited
+    )
+    return submit_run(ledger, asked)
+
+
+def _data(ledger: Ledger, reads: Reach, words: RunWords) -> dict[str, Found]:
     names = {"train": words.dataset, "held_out": words.held_out}
     with ledger.database.read() as connection:
-        data = {
-            name: resolve(ledger, connection, caller.reads, given)
+        return {
+            name: resolve(ledger, connection, reads, given)
             for name, given in names.items()
             if given is not None
         }
-    for plan_id in plan_ids:
-        _check(_plan(ledger, caller.reads, plan_id), words, data["train"])
-    return submit_run(
-        ledger,
-        RunSubmission(
-            kind,
-            caller.owner,
-            words,
-            plan_ids,
-            {name: _source(found) for name, found in data.items()},
-            labels,
-            caller.reads,
-            key,
-            limited=caller.limited,
-        ),
-    )
 
 
 def _plan(ledger: Ledger, reads: Reach, plan_id: str) -> Plan:
@@ -69,17 +101,12 @@ def _plan(ledger: Ledger, reads: Reach, plan_id: str) -> Plan:
     return Plan.model_validate_json(document)
 
 
-def _check(plan: Plan, words: RunWords, train: Found) -> None:
+def _looked_at(plan: Plan, data: Mapping[str, Found]) -> dict[str, Any]:
+    """What a recipe is made of, as far as it is known without reading the data."""
+    train = data["train"]
     task: Task = task_of(form_of(train.columns)) if train.columns else "language"
-    make_recipe(
-        plan,
-        task=task,
-        base={"path": plan.model or "", "weights": plan.weights},
-        data={"train": train.name, "sums": (train.sha256 or UNREAD,)},
-        preset=words.preset,
-        changes=words.settings,
-    )
-
-
-def _source(found: Found) -> Source:
-    return Source(found.name, found.format, found.id, found.sha256, found.bytes)
+    return {
+        "task": task,
+        "base": {"path": plan.model or "", "weights": plan.weights},
+        "data": {"train": train.name, "sums": (train.sha256 or UNREAD,)},
+    }

@@ -7,7 +7,7 @@ from service.jobs.answering import find, look, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import IdempotencyKey, headers_of, key_of
 from service.problems import RESPONSES
-from service.trainings.accepting import accept_run
+from service.trainings.accepting import accept_training
 from service.trainings.files import add_files
 from service.trainings.progress import add_progress
 from service.trainings.schemas import TrainingEnvelope, TrainingRequest
@@ -26,7 +26,7 @@ def create(
 ) -> Response:
     """Fine-tune what a plan describes, on a worker that trains."""
     key = key_of(idempotency_key, PATH, body.model_dump(mode="json"))
-    done = accept_run(ledger, caller, "training", body.words(), [body.plan_id], body.metadata, key)
+    done = accept_training(ledger, caller, body.words(), body.metadata, key)
     now = look(request, ledger, caller.reads, "training", done.job_id, _documents)
     return send_submitted(request, now, done.status, headers_of(done, PATH))
 

@@ -52,6 +52,13 @@ TABLE = {
     ("POST", "/v1/trainings/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
     ("POST", "/v1/trainings/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
     ("DELETE", "/v1/trainings/{job_id}"): (401, 403, 204, 204, 403, 401, 404),
+    ("POST", "/v1/comparisons"): (401, 403, 422, 422, 403, 401, 404),
+    ("GET", "/v1/comparisons"): ITS_OWN,
+    ("GET", "/v1/comparisons/{job_id}"): SEES,
+    ("GET", "/v1/comparisons/{job_id}/events"): SEES,
+    ("POST", "/v1/comparisons/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
+    ("POST", "/v1/comparisons/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
+    ("DELETE", "/v1/comparisons/{job_id}"): (401, 403, 204, 204, 403, 401, 404),
     ("POST", "/v1/analyses"): (401, 403, 201, 201, 403, 401, 201),
     ("GET", "/v1/analyses"): ITS_OWN,
     ("GET", "/v1/analyses/{job_id}"): SEES,
@@ -92,14 +99,15 @@ def finished(api, headers) -> dict[str, str]:
     dataset = api.http.post("/v1/datasets", headers={**CSV, **headers}, **UPLOAD).json()
     return {
         "plan": plan["id"], "analysis": plan["analysis_id"], "name": layers["data"][0]["name"],
-        "dataset": dataset["id"], "training": trained(api),
+        "dataset": dataset["id"], "training": ended(api, "training"),
+        "comparison": ended(api, "comparison"),
     }  # fmt: skip
 
 
-def trained(api) -> str:
-    """A training of `ann` that has succeeded, as its worker would have left it."""
+def ended(api, kind: str) -> str:
+    """A training or comparison of `ann` that has succeeded, as its worker would have left it."""
     request = {"place": {"model": api.model}, "words": {}, "data": {}}
-    new = NewJob("training", "ann", request, api.model, None, None, {}, phase="training")
+    new = NewJob(kind, "ann", request, api.model, None, None, {}, phase="training")
     with api.ledger.database.write() as connection:
         job_id = create(connection, new)
         digest = api.ledger.artifacts.put(connection, b"{}")
@@ -111,9 +119,8 @@ def trained(api) -> str:
 
 def request(api, method: str, path: str, job: dict[str, str], headers) -> int:
     """The status of the endpoint's answer to a request that is right but for who asks."""
-    kind = {"analyses": "analysis", "trainings": "training"}.get(
-        [*path.split("/"), "", ""][2], "plan"
-    )
+    kinds = {"analyses": "analysis", "trainings": "training", "comparisons": "comparison"}
+    kind = kinds.get([*path.split("/"), "", ""][2], "plan")
     name = "config.json" if kind == "training" else job["name"]
     address = path.format(job_id=job[kind], name=name, code="conflict", name_or_id=job["dataset"])
     if (method, path) == ("POST", "/v1/datasets"):
@@ -128,6 +135,8 @@ def request(api, method: str, path: str, job: dict[str, str], headers) -> int:
         body = {"model": api.model}
     if (method, path) == ("POST", "/v1/trainings"):
         body = {"plan_id": job["plan"], "dataset": job["dataset"], "settings": {"colour": 1}}
+    if (method, path) == ("POST", "/v1/comparisons"):
+        body = {"plans": {"a": job["plan"]}, "dataset": job["dataset"], "against": ["sideways"]}
     return api.http.request(method, address, params=params, json=body, headers=headers).status_code
 
 

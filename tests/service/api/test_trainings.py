@@ -13,7 +13,9 @@ import pytest
 
 from ledger.jobs import cancel
 from ledger.reach import Reach
+from ledger.runs import list_files
 from tests.families import save_family
+from tests.servers.faults import fault_environment
 from tests.trainer.runs import pairs, write_lines
 from tests.trainer.saved import save_tokenizer
 from tests.worker.pump import open_units, pump
@@ -186,6 +188,79 @@ def _wait(happened, seconds: float = 90.0) -> None:
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_killed_twelve_times_it_ends_as_if_it_never_was(trainer, tmp_path, monkeypatch):
+    """Half of the kills cut off a checkpoint; every one is another start of the unit."""
+    words = {"plan_id": planned(trainer), "settings": {**FEW, "schedule.steps": 26}}
+    calm, killed = (submit(trainer, **words).json()["id"] for _ in range(2))
+    run_unit(trainer.ledger, open_units(trainer.ledger)[0], "wrk_1", "cpu")
+    deaths = [
+        (["step", "files", "step", "seal"][number % 4], 2 * number + 2) for number in range(12)
+    ]
+    assert sum(where != "step" for where, _ in deaths) == 6
+    file = tmp_path / "deaths.txt"
+    lines = (f"{where} {step + (where == 'step')}" for where, step in deaths)
+    file.write_text("\n".join(lines))
+    for name, value in fault_environment(f"tests.trainer.deaths:each_start:{file}").items():
+        monkeypatch.setenv(name, value)
+    for starts in range(1, 14):
+        run_unit(trainer.ledger, open_units(trainer.ledger)[0], f"wrk_{starts}", "cpu")
+        assert (envelope(trainer, killed)["status"] == "running") or starts == 13
+    assert file.read_text() == ""
+    reap(trainer.ledger)
+    found = [envelope(trainer, job_id) for job_id in (calm, killed)]
+    assert [job["status"] for job in found] == ["succeeded", "succeeded"]
+    sums = [{file["name"]: file["sha256"] for file in job["result"]["files"]} for job in found]
+    weights = "adapter/adapter_model.safetensors"
+    assert sums[0][weights] == sums[1][weights]
+    losses = [
+        [line["loss"] for line in trainer.http.get(job["links"]["metrics"]).json()["data"]]
+        for job in found
+    ]
+    assert len(losses[0]) == 13
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.slow
+def test_one_that_dies_at_every_start_is_given_up(trainer, tmp_path, monkeypatch):
+    job_id = submit(trainer).json()["id"]
+    file = tmp_path / "deaths.txt"
+    file.write_text("step 1\n" * 5)
+    for name, value in fault_environment(f"tests.trainer.deaths:each_start:{file}").items():
+        monkeypatch.setenv(name, value)
+    for starts in range(5):
+        run_unit(trainer.ledger, open_units(trainer.ledger)[0], f"wrk_{starts}", "cpu")
+    reap(trainer.ledger)
+    job = envelope(trainer, job_id)
+    assert (job["status"], job["error"]["code"]) == ("failed", "worker_lost")
+
+
+@pytest.mark.slow
+def test_a_comparison_counts_its_trainings_and_goes_on(trainer, tmp_path, monkeypatch):
+    body = {
+        "plans": {"own": planned(trainer)}, "dataset": "pairs.jsonl", "seeds": [0, 1],
+        "against": ["uniform"], "settings": {**FEW, "schedule.steps": 3},
+    }  # fmt: skip
+    job_id = trainer.http.post("/v1/comparisons", json=body).json()["id"]
+    file = tmp_path / "deaths.txt"
+    file.write_text("step 3\n")
+    for name, value in fault_environment(f"tests.trainer.deaths:each_start:{file}").items():
+        monkeypatch.setenv(name, value)
+    pump(trainer.ledger)
+    job = trainer.http.get(f"/v1/comparisons/{job_id}").json()
+    assert job["status"] == "succeeded", job["error"]
+    assert (job["progress"]["done"], job["progress"]["unit"]) == (4, "trainings")
+    found = job["result"]["comparison"]
+    assert [(run["arm"], run["seed"], run["status"]) for run in found["runs"]] == [
+        ("own", 0, "finished"), ("uniform", 0, "finished"),
+        ("own", 1, "finished"), ("uniform", 1, "finished"),
+    ]  # fmt: skip
+    assert "too few" in found["verdict"]
+    with trainer.ledger.database.read() as connection:
+        names = [row["name"] for row in list_files(connection, job_id, "comparison.")]
+    assert names == ["comparison.json", "comparison.md"]
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Comparisons: the same data under several plans and seeds, on the service's workers, as a job."""
