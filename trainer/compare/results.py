@@ -6,7 +6,7 @@ from pydantic import Field
 
 from analyzer.outline import Document, Record
 from trainer.compare.intervals import Paired, Spread
-from trainer.recipe import PresetName
+from trainer.recipe import Kind, PresetName
 
 Measure = Literal["accuracy", "loss"]
 Finding = Literal["better", "worse", "no_difference"]
@@ -35,7 +35,7 @@ class ComparedArm(Record):
 
     name: str
     preset: PresetName
-    kind: Literal["mixture", "lora"]
+    kind: Kind
     method: str = Field(description="of the plan")
     permuted: bool
     plan_digest: str = Field(description="where permuted: of the plan before that")
