@@ -215,6 +215,31 @@ def test_a_field_for_all_arms_and_for_one(recipe, words):
     assert found.reference == "mola-31"
 
 
+def test_what_says_nothing_of_a_plain_lora_is_left_out_of_it(recipe, words):
+    """In its own changes it would be refused, as `make_recipe` does."""
+    given = {"mixture.gate": "dense", "mixture.mask": "lora_dropout", "mixture.mask_rate": 0.3}
+    more = {**words, "changes": {**words["changes"], **given}}
+    found = comparison_of({"mine": recipe.plan}, against=["lora"], **more)
+    mine, lora = (arm.recipe.mixture for arm in found.arms)
+    assert (mine.gate, mine.mask, mine.mask_rate) == ("dense", "lora_dropout", 0.3)
+    assert (lora.kind, lora.gate, lora.mask, lora.mask_rate) == ("lora", "topk", "dropout", 0.05)
+    own = {"lora": {"mixture.gate": "dense"}}
+    with pytest.raises(InvalidRecipe, match="gate does not apply to kind lora"):
+        comparison_of({"mine": recipe.plan}, against=["lora"], own_changes=own, **words)
+
+
+def test_soft_prompts_have_an_outcome_too(recipe, words):
+    few = {"task": "language", "base": words["base"], "data": words["data"], "preset": "prompt"}
+    found = comparison_of({"mine": recipe.plan}, against=["lora"], seeds=(0,), **few)
+    prompt, lora = (arm.recipe for arm in found.arms)
+    assert (prompt.schedule, prompt.optimiser) == (lora.schedule, lora.optimiser)
+    runs = [
+        ComparedRun(arm=arm.name, seed=seed, status="missing", plan_digest="p", recipe_digest="r")
+        for arm, seed in found.runs
+    ]
+    assert [arm.kind for arm in summarise(found, runs, "stopped").arms] == ["prompt", "lora"]
+
+
 def test_the_digest_is_that_of_what_decides(recipe, words):
     def digest(**more):
         return comparison_of({"a": recipe.plan}, **{"against": ["lora"], **words, **more}).digest

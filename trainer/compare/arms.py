@@ -21,7 +21,7 @@ from allocator.variants import permuted, replan
 from trainer.compare.document import Arm, Comparison
 from trainer.errors import InvalidRecipe
 from trainer.presets import make_recipe, preset_of
-from trainer.recipe import Recipe, Task
+from trainer.recipe import Recipe, Task, misplaced
 
 OWN_MIXTURE = ("lora", "adamole", "lora_dropout")
 """Presets that can be an arm."""
@@ -137,8 +137,22 @@ def _other_mixture(word: str, plan: Plan, common: Common, own: Mapping[str, Any]
         for section in ("optimiser", "schedule")
         for field, value in getattr(like, section).model_dump().items()
     }
-    mine = Common(common.task, common.base, common.data, word, {**same, **common.changes})
+    shared = _of_lora(common.changes) if word == "lora" else common.changes
+    mine = Common(common.task, common.base, common.data, word, {**same, **shared})
     return mine.recipe(plan, own)
+
+
+def _of_lora(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those changes of all arms that say something of a plain LoRA: no gates, no such masks."""
+    other_masks = changes.get("mixture.mask") == "lora_dropout"
+
+    def applies(key: str) -> bool:
+        section, _, option = key.rpartition(".")
+        if section != "mixture":
+            return True
+        return misplaced(option, "lora") is None and not (other_masks and "mask" in option)
+
+    return {key: value for key, value in changes.items() if applies(key)}
 
 
 def _check_weights(name: str, plan: Plan, first: Plan) -> None:
