@@ -24,7 +24,6 @@ MOST_FIELDS = 10
 LONGEST_DETAIL = 1000
 
 TITLES: dict[str, tuple[int, str]] = {
-    "adapter_not_ready": (409, "The adapter is not there yet"),
     "bad_adapter": (422, "The adapter cannot be used"),
     "bad_model": (422, "The model's files cannot be used"),
     "body_too_large": (413, "The request is too large"),

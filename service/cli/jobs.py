@@ -1,5 +1,6 @@
 """`tailora jobs`: what the service works on."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
@@ -109,6 +110,29 @@ def cancel(job_id: JobId, as_json: Json = False) -> None:
         _print_json(found)
     else:
         typer.echo(f"{found['id']} is {found['status']}")
+
+
+@jobs.command()
+def download(
+    job_id: JobId,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="A new folder; ID by default.")
+    ] = None,
+) -> None:
+    """Fetch the adapter of a training that has succeeded, each file compared with its sha256."""
+    from service.cli.failures import CommandError
+    from service.cli.jobsource import job_source, kind_of
+    from trainer.exports.places import new_folder
+
+    if kind_of(job_id) != "training":
+        raise CommandError(f"{job_id} is no training; those begin with trn_")
+    folder = out or Path(job_id)
+    with job_source() as source:
+        files = source.adapter(job_id)
+        with new_folder(folder) as draft:
+            for entry in files:
+                source.fetch(job_id, entry, draft / entry["name"])
+    typer.echo(f"the adapter is in {folder}")
 
 
 def _print_event(console: "Console", event: dict[str, Any], as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from service.cli.failures import CommandError
@@ -25,6 +26,12 @@ class JobSource(Protocol):
 
     def cancel(self, kind: str, job_id: str) -> dict[str, Any]:
         """Ask a job to stop; its envelope."""
+
+    def adapter(self, job_id: str) -> list[dict[str, Any]]:
+        """Name, bytes and sha256 of each file of a trained adapter."""
+
+    def fetch(self, job_id: str, entry: dict[str, Any], file: Path) -> None:
+        """Write one of them, as its sha256 says."""
 
 
 @contextmanager

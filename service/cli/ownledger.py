@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ledger.access import Ledger
     from ledger.settings import Settings
 
@@ -82,3 +84,13 @@ class LocalJobs:
         if not stopped and found.ended:
             raise Conflict(f"{job_id} has {found.job['state']} already; there is nothing to cancel")
         return found.envelope
+
+    def adapter(self, job_id: str) -> list[dict[str, Any]]:
+        """Name, bytes and sha256 of each file of a trained adapter. Raises Conflict before."""
+        from service.trainings.files import adapter_files
+
+        return list(adapter_files(self._ledger, self._mine, job_id).values())
+
+    def fetch(self, job_id: str, entry: dict[str, Any], file: "Path") -> None:
+        """Write one of them. Raises DamagedArtifact or StoreError."""
+        self._ledger.artifacts.file_of(self._ledger.database, entry["sha256"], file)

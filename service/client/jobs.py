@@ -1,9 +1,11 @@
 """Plans and analyses of a service as jobs: list, look at, follow, cancel."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from service.client.envelope import Envelope, Event, Part
+from service.client.errors import NotTailora
 from service.client.server import Server
 
 PATHS = {
@@ -23,6 +25,20 @@ class Events(Part):
     """Events of a job."""
 
     data: list[Event]
+
+
+class AdapterFile(Part):
+    """A file of a trained adapter."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Adapter(Part):
+    """The files of a trained adapter."""
+
+    data: list[AdapterFile]
 
 
 class RemoteJobs:
@@ -52,6 +68,23 @@ class RemoteJobs:
     def cancel(self, kind: str, job_id: str) -> dict[str, Any]:
         """Ask a job to stop; its envelope."""
         return self._server.post(f"{_path(kind, job_id)}/cancel").document(Envelope)
+
+    def adapter(self, job_id: str) -> list[dict[str, Any]]:
+        """Name, bytes and sha256 of each file of a trained adapter."""
+        found = self._server.get(f"{_path('training', job_id)}/adapter").document(Adapter)
+        files: list[dict[str, Any]] = found["data"]
+        return files
+
+    def fetch(self, job_id: str, entry: dict[str, Any], file: Path) -> None:
+        """Write one of them. Raises NotTailora where it is not what it should be, and OSError."""
+        name = quote(entry["name"], safe="")
+        if (
+            self._server.download(f"{_path('training', job_id)}/adapter/{name}", file)
+            != (entry["sha256"])
+        ):
+            raise NotTailora(
+                f"{entry['name']} came with other bytes than its sha256 says; fetch it again"
+            )
 
 
 def _path(kind: str, job_id: str) -> str:

@@ -1,5 +1,6 @@
 """Requests to the service: tried again while it asks to wait, within a deadline."""
 
+import hashlib
 import uuid
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +88,15 @@ class Server:
         own = {"Idempotency-Key": str(uuid.uuid4()), **headers}
         return self._request("POST", path, file=file, params=given, headers=own)
 
+    def download(self, path: str, file: Path) -> str:
+        """Write an answer's body into a file, from the start again where it was cut off.
+
+        The sha256 of what was written. Raises OSError too, where it cannot be written.
+        """
+        self._request("GET", path, into=file)
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
     def _request(self, method: str, path: str, **how: Any) -> Answer:
         retrying = Retrying(
             retry=retry_if_exception_type(_Again),
@@ -121,12 +131,23 @@ class Server:
         raise final_error
 
     def _send(
-        self, method: str, path: str, file: Path | None = None, **how: Any
+        self, method: str, path: str, file: Path | None = None, into: Path | None = None, **how: Any
     ) -> httpx2.Response:
+        if into is not None:
+            return self._write(method, path, into)
         if file is None:
             return self._client.request(method, self.url + path, **how)
         with file.open("rb") as content:
             return self._client.request(method, self.url + path, content=content, **how)
+
+    def _write(self, method: str, path: str, into: Path) -> httpx2.Response:
+        with self._client.stream(method, self.url + path) as answer, into.open("wb") as content:
+            if not answer.is_success:
+                answer.read()
+                return answer
+            for part in answer.iter_bytes():
+                content.write(part)
+        return httpx2.Response(answer.status_code, headers=answer.headers)
 
 
 def _as_asked(state: RetryCallState) -> float:

@@ -7,13 +7,12 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
 
 from ledger.access import Ledger
-from ledger.errors import NotFound
+from ledger.errors import Conflict, NotFound
 from ledger.jobs import get
 from ledger.reach import Reach
 from ledger.runs import list_files
 from service.context import Reader, TheLedger
 from service.jobs.endpoints import JobId
-from service.problems import Problem
 from service.trainings.schemas import Adapter
 
 FOLDER = "adapter/"
@@ -28,7 +27,7 @@ def add_files(router: APIRouter) -> None:
         job_id: JobId, request: Request, ledger: TheLedger, caller: Reader
     ) -> dict[str, Any]:
         """The files of the trained adapter, with their checksums and where to fetch each."""
-        found = _files(ledger, caller.reads, job_id)
+        found = adapter_files(ledger, caller.reads, job_id)
         link = request.url.path
         return {"data": [{**entry, "link": f"{link}/{name}"} for name, entry in found.items()]}
 
@@ -42,7 +41,7 @@ def add_files(router: APIRouter) -> None:
         job_id: JobId, name: FileName, request: Request, ledger: TheLedger, caller: Reader
     ) -> Response:
         """One file; `Content-Digest` has its sha256, and `Range` goes on with a part."""
-        entry = _files(ledger, caller.reads, job_id).get(name)
+        entry = adapter_files(ledger, caller.reads, job_id).get(name)
         if entry is None:
             raise NotFound(f"the adapter of {job_id} has no file {name}; list what it has")
         digest = entry["sha256"]
@@ -59,15 +58,13 @@ def add_files(router: APIRouter) -> None:
         return Response(content, headers=headers, media_type="application/octet-stream")
 
 
-def _files(ledger: Ledger, reads: Reach, job_id: str) -> dict[str, dict[str, Any]]:
-    """Name, bytes and sha256 of each by its name in the adapter's folder."""
+def adapter_files(ledger: Ledger, reads: Reach, job_id: str) -> dict[str, dict[str, Any]]:
+    """Name, bytes and sha256 of each file of an adapter, by its name. Raises NotFound, Conflict."""
     with ledger.database.read() as connection:
         job = get(connection, reads, "training", job_id)
         rows = list_files(connection, job_id, FOLDER)
     if job["state"] != "succeeded":
-        raise Problem(
-            "adapter_not_ready", f"{job_id} is {job['state']}; fetch it once it has succeeded"
-        )
+        raise Conflict(f"{job_id} is {job['state']}; fetch its adapter once it has succeeded")
     names = [row["name"].removeprefix(FOLDER) for row in rows]
     return {
         name: {"name": name, "bytes": row["bytes"], "sha256": row["artifact"]}

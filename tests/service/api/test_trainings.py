@@ -170,7 +170,7 @@ def test_cancel_ends_the_process_and_retry_goes_on(trainer):
     assert not worker.is_alive()
     job = envelope(trainer, job_id)
     assert job["status"] == "cancelled"
-    assert trainer.http.get(f"/v1/trainings/{job_id}/adapter").json()["code"] == "adapter_not_ready"
+    assert trainer.http.get(f"/v1/trainings/{job_id}/adapter").json()["code"] == "conflict"
     last = _checkpoints(trainer, job_id)[-1]["step"]
     assert trainer.http.post(f"/v1/trainings/{job_id}/retry").status_code == 202
     trainer.ledger.settings = trainer.ledger.settings.model_copy(update={"segment": 1.0})
