@@ -100,7 +100,7 @@ def test_an_instruction_stands_before_its_input(tmp_path):
 
 def test_a_text_is_learnt_whole(tmp_path):
     sample = only(tmp_path, {"text": "w10 w11"})
-    assert sample == Sample([BOS, 10, 11, EOS], [NO, 10, 11, EOS])
+    assert sample == Sample([BOS, 10, 11, EOS], [BOS, 10, 11, EOS])
 
 
 def test_chat_loss_lies_on_every_assistant_turn(tmp_path):
@@ -414,11 +414,11 @@ def test_neither_torch_nor_datasets_to_read_lines(tmp_path):
 
 def test_samples_side_by_side():
     collate = Collate(EOS)
-    found = collate([Sample([7, 8, EOS], [NO, 8, EOS]), Sample([9], [9])])
+    found = collate([Sample([7, 8, EOS], [NO, 8, EOS]), Sample([9, 7], [9, 7])])
     expected = {
-        "input_ids": [[7, 8, EOS], [9, EOS, EOS]],
-        "attention_mask": [[1, 1, 1], [1, 0, 0]],
-        "labels": [[NO, 8, EOS], [9, NO, NO]],
+        "input_ids": [[7, 8, EOS], [9, 7, EOS]],
+        "attention_mask": [[1, 1, 1], [1, 1, 0]],
+        "labels": [[NO, 8, EOS], [NO, 7, NO]],
     }
     assert {name: value.tolist() for name, value in found.items()} == expected
     classes = collate([Sample([7], 1), Sample([8, 9], 0)])["labels"]

@@ -81,9 +81,7 @@ def test_it_learns_and_is_the_same_when_loaded_again(tmp_path, family):
     assert heads
     assert {value.dtype for value in saved.values()} == {torch.float32}
     assert any(not torch.equal(value, value.bfloat16().float()) for value in heads.values())
-    held_out = prepare(
-        recipe.data, load_tokenizer(_place(recipe)), task=None, seed=recipe.seed
-    ).held_out
+    held_out = prepare(recipe.data, load_tokenizer(_place(recipe)), task=None).held_out
     for loader in (load_adapter, PeftModel.from_pretrained):
         base = transformers.AutoModelForSequenceClassification.from_pretrained(
             tmp_path / "base", dtype=torch.bfloat16, num_labels=2, pad_token_id=2

@@ -164,7 +164,7 @@ def test_a_step_on_packed_data_is_that_on_the_same_data_unpacked(tmp_path, kind)
     plain = recipe_in(tmp_path, pairs(60), preset=kind, **words)
     found = prepare(
         plain.data.model_copy(update={"packing": True}), load_tokenizer(_place(plain)),
-        task=None, seed=0,
+        task=None,
     )  # fmt: skip
     assert found.report.sequences == len(found.packed) < len(found.train) / 3
     lines = []

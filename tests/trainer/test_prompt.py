@@ -17,12 +17,17 @@ from tests.trainer.runs import lively, pairs, recipe_in, topics, two_classes
 from tests.trainer.test_oldest_peft import FOLDER
 from trainer.dataset.collate import Collate
 from trainer.dataset.encode import Sample
-from trainer.errors import InvalidRecipe, ModelMismatch
+from trainer.dataset.prompts import Prompt
+from trainer.errors import InvalidRecipe, ModelMismatch, TrainingStopped
 from trainer.evaluate import evaluate
-from trainer.finetune import loop
+from trainer.exports.base import load_tokenizer
+from trainer.exports.places import find
+from trainer.finetune import loop, sharded
 from trainer.finetune.adapt import adapt
 from trainer.finetune.base import load
 from trainer.finetune.run import _place, finetune
+from trainer.measures.exact import exact_matches
+from trainer.measures.passes import measuring
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -73,15 +78,47 @@ def test_loss_and_evaluation_are_those_made_by_hand(tmp_path, family):
     assert found.loss == pytest.approx(each.mean().item(), abs=1e-5)
 
 
+def answers_by_hand(model, texts, number):
+    """Greedy, one text at a time and without a cache, as the tokenizer of numbered words says."""
+    base, (left, right) = model.get_base_model(), factors(model)
+    answers = []
+    for text in texts:
+        ids = list(text)
+        for _ in range(number):
+            tokens = base.get_input_embeddings()(torch.tensor([ids]))
+            logits = base(inputs_embeds=torch.cat([(left @ right)[None], tokens], dim=1)).logits
+            ids.append(int(logits[0, -1, 3:].argmax()) + 3)
+        answers.append(" ".join(f"w{token}" for token in ids[len(text) :]))
+    return answers
+
+
+@pytest.mark.filterwarnings("ignore:Position ids are not supported:UserWarning")
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_answers_are_generated_behind_the_prompt(tmp_path, family):
+    """Texts of different lengths in one batch; without the prompt the answers are others."""
+    lively(tmp_path, family)
+    model = prompted(tmp_path, family=family).eval()
+    with torch.no_grad():
+        model.get_output_embeddings().weight[:3] = 0  # no end of a text, and no unknown token
+        texts = [[5, 9, 33], [7, 12, 40, 8, 3, 11], [40, 6, 8], [22, 4]]
+        answers = answers_by_hand(model, texts, 5)
+    tokenizer = load_tokenizer(find(str(tmp_path / "base")))
+    tokenizer.pad_token = tokenizer.eos_token
+    wanted = [Prompt(ids, answer, None) for ids, answer in zip(texts, answers, strict=True)]
+    with measuring(model):
+        assert exact_matches(model, wanted, tokenizer, 4, 5) == [True] * 4
+        alone = exact_matches(model.get_base_model(), wanted, tokenizer, 4, 5)
+    assert not any(alone)
+
+
 def test_the_first_token_of_a_text_is_learnt_by_no_kind(tmp_path):
     """The prompt could predict it, and no other kind could: losses would not be of one thing."""
-    from trainer.dataset.prepare import prepare
-    from trainer.exports.base import load_tokenizer
-
-    rows = [{"text": f"w{n} w5 w6"} for n in range(3, 20)]
-    recipe = recipe_in(tmp_path, rows, **SMALL)
-    sample = prepare(recipe.data, load_tokenizer(_place(recipe)), task=None, seed=0).train[0]
-    assert sample.labels == [NO, *sample.input_ids[1:]]
+    model = prompted(tmp_path).eval()
+    whole = [Sample(sample.input_ids, list(sample.input_ids)) for sample in SAMPLES]
+    rest = [Sample(sample.input_ids, [NO, *sample.input_ids[1:]]) for sample in SAMPLES]
+    each = torch.cat([losses_by_hand(model, sample) for sample in rest])
+    torch.testing.assert_close(model(**Collate(0)(whole)).loss, each.mean(), atol=1e-5, rtol=0)
+    assert evaluate(model, whole, 0).tokens == len(each) == 6
 
 
 def test_only_the_factors_are_trained_and_begin_as_published(tmp_path):
@@ -211,6 +248,11 @@ def test_a_classifier_that_would_read_padding_is_refused(tmp_path):
 def test_a_prompt_beyond_the_places_of_the_model_is_refused(tmp_path):
     with pytest.raises(ModelMismatch, match="27 virtual tokens and samples of 20 are more than"):
         prompted(tmp_path, family="gpt2", prompt__tokens=27)
+
+
+def test_a_base_behind_a_prompt_is_not_sharded():
+    with pytest.raises(TrainingStopped, match="that a prompt stands before cannot be sharded"):
+        sharded.check(2, "none", "prompt")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ class Collate:
     pad_id: int
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """`input_ids` and `attention_mask`, samples × tokens; `labels` too, −100 on padding.
+        """`input_ids` and `attention_mask`, samples × tokens; `labels` too, −100 on padding and at
+        the first token: nothing stands before it, or a soft prompt, which is to change no loss.
 
         Classification: `labels` has one class a sample.
         """
@@ -30,7 +31,7 @@ class Collate:
         labels = [
             sample.labels
             if isinstance(sample.labels, int)
-            else _padded(sample.labels, longest, IGNORED)
+            else _padded([IGNORED, *sample.labels[1:]], longest, IGNORED)
             for sample in samples
         ]
         named = {"input_ids": ids, "attention_mask": mask, "labels": labels}

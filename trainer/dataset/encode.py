@@ -18,8 +18,7 @@ class Sample(NamedTuple):
 
     input_ids: list[int]
     labels: list[int] | int
-    """Language: as long as `input_ids`, −100 where no loss lies, as at the first token always.
-    Classification: the class."""
+    """Language: as long as `input_ids`, −100 where no loss lies. Classification: the class."""
 
 
 class Encoded(NamedTuple):
@@ -84,11 +83,10 @@ class Encoder:
 
     def _cut(self, ids: list[int], learnt: list[bool]) -> Encoded:
         cut = len(ids) > self._length
-        # no token of the sample stands before its first, so none predicts that
-        ids = ids[: self._length]
-        learnt = [told and place > 0 for place, told in enumerate(learnt[: self._length])]
+        ids, learnt = ids[: self._length], learnt[: self._length]
         labels = [token if told else IGNORED for token, told in zip(ids, learnt, strict=True)]
-        return Encoded(Sample(ids, labels) if any(learnt) else None, cut)
+        # no token stands before the first, so none predicts it
+        return Encoded(Sample(ids, labels) if any(learnt[1:]) else None, cut)
 
     def _ended(self, ids: list[int]) -> list[int]:
         end = end_of(self._tokenizer)

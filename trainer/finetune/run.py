@@ -74,7 +74,7 @@ def finetune(
     fsdp = sharded.asked_for(fsdp)
     processes = PartialState(cpu=not torch.cuda.is_available())
     if fsdp:
-        sharded.check(processes.num_processes, recipe.base.quantisation)
+        sharded.check(processes.num_processes, recipe.base.quantisation, recipe.mixture.kind)
     say = say if processes.is_main_process else _nothing
     with processes.main_process_first():
         done = _begin(recipe, out)

@@ -16,7 +16,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.errors import TrainingStopped
-from trainer.recipe import Quantisation
+from trainer.recipe import Kind, Quantisation
 
 _SWITCH, _OFFLOAD = "ACCELERATE_USE_FSDP", "FSDP_OFFLOAD_PARAMS"
 _LAZY = "FSDP_CPU_RAM_EFFICIENT_LOADING"
@@ -43,12 +43,17 @@ def _is_on(name: str) -> bool:
     return os.environ.get(name, "").lower() in ("1", "true", "yes")
 
 
-def check(processes: int, quantisation: Quantisation) -> None:
+def check(processes: int, quantisation: Quantisation, kind: Kind = "mixture") -> None:
     """Raise TrainingStopped where a base cannot be sharded."""
     if processes < 2:
         raise TrainingStopped(
             "--fsdp shards the base over processes, and there is one; start it by "
             "`torchrun --nproc-per-node N -m service.cli train …`, or leave --fsdp out"
+        )
+    if kind == "prompt":
+        raise TrainingStopped(
+            "a base that a prompt stands before cannot be sharded: PEFT reads its embeddings "
+            "outside of its passes; leave --fsdp out, which is DDP"
         )
     if quantisation != "none":
         raise TrainingStopped(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -22,17 +23,34 @@ def exact_matches(
     end, and are cut at `new_tokens` and where the model has no more positions. Within `measuring`.
     """
     inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    soft = _soft_tokens(model)
     ends = _ends(inner, prompts, tokenizer)
-    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place].ids))
     found: dict[int, bool] = {}
     with _greedy(inner, tokenizer.pad_token_id, ends):
-        for start in range(0, len(order), batch):
-            places = order[start : start + batch]
+        for places in _batches([len(prompt.ids) for prompt in prompts], batch, even=soft > 0):
             part = [prompts[place] for place in places]
-            answers = _answers(inner, part, tokenizer, ends, new_tokens)
+            answers = _answers(model if soft else inner, part, tokenizer, ends, new_tokens, soft)
             for place, answer in zip(places, answers, strict=True):
                 found[place] = answer == prompts[place].answer
     return [found[place] for place in range(len(prompts))]
+
+
+def _soft_tokens(model: Any) -> int:
+    """How many virtual tokens an adapter puts before those of a text; PEFT's own model does it."""
+    config = model.active_peft_config if isinstance(model, PeftModel) else None
+    return int(config.num_virtual_tokens) if config is not None and config.is_prompt_learning else 0
+
+
+def _batches(lengths: Sequence[int], batch: int, *, even: bool) -> Iterator[list[int]]:
+    """Places of texts, the shortest first; `even`: of one length each.
+
+    Padding on the left would lie between a soft prompt and the text, and shift the text's places.
+    """
+    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    for _, same in groupby(order, key=lambda place: lengths[place] if even else 0):
+        places = list(same)
+        for start in range(0, len(places), batch):
+            yield places[start : start + batch]
 
 
 def _ends(model: Any, prompts: Sequence[Prompt], tokenizer: Any) -> list[int]:
@@ -56,11 +74,16 @@ def _greedy(model: Any, pad_id: int, ends: list[int]) -> Iterator[None]:
 
 
 def _answers(
-    model: Any, prompts: Sequence[Prompt], tokenizer: Any, ends: list[int], new_tokens: int
+    model: Any,
+    prompts: Sequence[Prompt],
+    tokenizer: Any,
+    ends: list[int],
+    new_tokens: int,
+    soft: int,
 ) -> list[str]:
     lengths = [len(prompt.ids) for prompt in prompts]
     longest, filling = max(lengths), tokenizer.pad_token_id
-    room = (longest_of(model.config) or longest + new_tokens) - longest
+    room = (longest_of(model.config) or soft + longest + new_tokens) - longest - soft
     ids = [[filling] * (longest - len(prompt.ids)) + prompt.ids for prompt in prompts]
     mask = [[0] * (longest - length) + [1] * length for length in lengths]
     made: Tensor = model.generate(
