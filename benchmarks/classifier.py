@@ -34,7 +34,7 @@ from trainer.presets import make_recipe
 
 PRESETS = ("alphalora", "mola", "adamole", "lora_dropout", "lora")
 ROUTED_BY_TOP_K = {"alphalora", "mola", "lora_dropout"}
-AGAINST = ("uniform", "mola:2468", "permuted")
+AGAINST = ("uniform", "mola:2468")
 PLANS = dict.fromkeys(PRESETS, "alphalora") | {"mola": "mola"}
 SETTINGS: dict[str, Any] = {
     "optimiser.learning_rate": 2e-3,
@@ -65,16 +65,14 @@ def run(
     folder: Path, model: Path, plan: Any, corpus: Corpus, preset: str, seed: int, changes: Any
 ) -> Run:
     """Train, or read what was trained."""
+    own = BALANCE if preset in ROUTED_BY_TOP_K else {}
     recipe = make_recipe(
         plan,
         task="classification",
         base={"path": str(model), "weights": plan.weights},
         data={"train": str(corpus.train), "held_out": str(corpus.held_out)},
         preset=preset,
-        changes=SETTINGS
-        | (BALANCE if preset in ROUTED_BY_TOP_K else {})
-        | changes
-        | {"seed": seed},
+        changes=SETTINGS | own | changes | {"seed": seed},
     )
     out, start = folder / f"{preset}-{seed}", time.monotonic()
     time_file = out / "seconds"
