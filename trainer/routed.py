@@ -140,13 +140,13 @@ def routed(
     tokens: Tensor | None,
     rule: Rule,
 ) -> tuple[Tensor, Tensor]:
-    """The adapted output (… × out), and sums over tokens for the statistics (3 × E).
+    """The adapted output (… × out), and sums over tokens for the statistics (4 × E).
 
     x: … × in, what the router sees; kept: what experts see where that differs (after dropout);
     output: … × out of the base layer, or None for the update alone. down: E × r × in; up: E × r ×
     out; router: E × in, under a threshold gate with the threshold's row last, whose bias is `bias`
-    (1). All of one dtype. tokens: T, 1 where a token counts. The sums are of active experts, gates
-    and −p·ln p, in this order.
+    (1). All of one dtype. tokens: T, 1 where a token counts. The sums are of active experts, gates,
+    p and −p·ln p, in this order.
     """
     found: tuple[Tensor, Tensor] = Routed.apply(
         x, kept, output, down, up, router, bias, tokens, rule
@@ -163,9 +163,9 @@ def _logits(logits: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def sums_of(routing: Routing, tokens: Tensor | None) -> tuple[Tensor, Tensor | float]:
-    """Sums over tokens that count (3 × E, as `routed` gives them), and how many those are."""
+    """Sums over tokens that count (4 × E, as `routed` gives them), and how many those are."""
     entropy = torch.special.entr(routing.probabilities)
-    parts = torch.stack([routing.active, routing.gates, entropy])
+    parts = torch.stack([routing.active, routing.gates, routing.probabilities, entropy])
     if tokens is None:
         return parts.sum(dim=1), float(parts.shape[1])
     weights = tokens.to(parts.dtype)

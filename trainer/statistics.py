@@ -17,11 +17,20 @@ class ModuleStatistics:
     mean_gate: tuple[float, ...]
     """Mean factor of each expert's output, 0 where it was not active."""
 
+    mean_probability: tuple[float, ...]
+    """Mean of the router's probabilities, by expert; sums to 1."""
+
     entropy: float
     """Mean entropy of the router's probabilities, in nats; at most ln E."""
 
     active: float
     """Mean number of active experts of a token."""
+
+    @property
+    def imbalance(self) -> float:
+        """E · Σ load share · mean probability: 1 where balanced, E where one expert has all."""
+        pairs = zip(self.load_share, self.mean_probability, strict=True)
+        return len(self.load_share) * sum(share * probability for share, probability in pairs)
 
 
 class Counter:
@@ -30,11 +39,11 @@ class Counter:
     def __init__(self, experts: int, each: int | None = None) -> None:
         """Nothing counted yet; `each` is the number of picks of every token, where it is known."""
         self._each = each
-        self._sums = torch.zeros(3, experts)
+        self._sums = torch.zeros(4, experts)
         self._tokens = torch.zeros(())
 
     def add(self, sums: Tensor, tokens: Tensor | float) -> None:
-        """Sums (3 × E) of active experts, gates and −p·ln p over so many tokens."""
+        """Sums (4 × E) of active experts, gates, p and −p·ln p over so many tokens."""
         if self._sums.device != sums.device:
             self._sums, self._tokens = self._sums.to(sums.device), self._tokens.to(sums.device)
         # Not in place: what was made in inference mode could not be changed outside of it.
@@ -59,12 +68,13 @@ class Counter:
     def read(self) -> ModuleStatistics:
         """What was counted; waits for the device."""
         tokens = float(self._tokens if self._each is None else self._sums[0].sum() / self._each)
-        active, gates, entropy = (self._sums / max(tokens, 1.0)).tolist()
+        active, gates, probabilities, entropy = (self._sums / max(tokens, 1.0)).tolist()
         picked = sum(active)
         return ModuleStatistics(
             tokens=round(tokens),
             load_share=tuple(value / picked if picked else 0.0 for value in active),
             mean_gate=tuple(gates),
+            mean_probability=tuple(probabilities),
             entropy=sum(entropy),
             active=picked,
         )
