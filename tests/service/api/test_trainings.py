@@ -19,6 +19,8 @@ from tests.servers.faults import fault_environment
 from tests.trainer.runs import pairs, write_lines
 from tests.trainer.saved import save_tokenizer
 from tests.worker.pump import open_units, pump
+from trainer.finetune.checkpoints import step_of
+from worker.follow import sealed_in
 from worker.reaper import reap
 from worker.running import run_unit
 from worker.segments import runs_folder, sweep_runs
@@ -171,7 +173,9 @@ def test_cancel_ends_the_process_and_retry_goes_on(trainer):
     job = envelope(trainer, job_id)
     assert job["status"] == "cancelled"
     assert trainer.http.get(f"/v1/trainings/{job_id}/adapter").json()["code"] == "conflict"
-    last = _checkpoints(trainer, job_id)[-1]["step"]
+    kept = sealed_in(runs_folder(trainer.ledger.settings) / job_id / "out")
+    last = max(map(step_of, kept))
+    assert last >= _checkpoints(trainer, job_id)[-1]["step"]
     assert trainer.http.post(f"/v1/trainings/{job_id}/retry").status_code == 202
     trainer.ledger.settings = trainer.ledger.settings.model_copy(update={"segment": 1.0})
     run_unit(trainer.ledger, open_units(trainer.ledger)[0], "wrk_1", "cpu")
