@@ -11,7 +11,7 @@ RUN python -m compileall -q "$(python -c 'import sysconfig; print(sysconfig.get_
     && groupadd --gid 10001 tailora \
     && useradd --uid 10001 --gid tailora --create-home --shell /usr/sbin/nologin tailora \
     && install -d -o tailora -g tailora -m 750 /data /cache \
-    && install -d /models
+    && install -d /models /datasets
 ENV HF_HOME=/cache/huggingface \
     PIP_CACHE_DIR=/var/cache/pip \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \

@@ -214,11 +214,13 @@ def test_each_kind_of_data_has_one_volume():
 
 
 @pytest.mark.parametrize("service", sorted({"api"} | WORKERS))
-def test_local_models_are_read_only(service):
+def test_local_models_and_datasets_are_read_only(service):
     environment = COMPOSE.environment(service, VALUES)
     assert volumes(service)[environment["TAILORA_MODELS"]] == ("models", "ro")
-    chosen = COMPOSE.interpolated({**VALUES, "MODELS_DIR": "/srv/models"})
-    assert "/srv/models:/models:ro" in chosen.services[service]["volumes"]
+    assert volumes(service)[environment["TAILORA_DATASETS"]] == ("datasets", "ro")
+    own = {"MODELS_DIR": "/srv/models", "DATASETS_DIR": "/srv/datasets"}
+    chosen = COMPOSE.interpolated({**VALUES, **own}).services[service]["volumes"]
+    assert {"/srv/models:/models:ro", "/srv/datasets:/datasets:ro"} <= set(chosen)
 
 
 # Start, health, stop
@@ -351,8 +353,8 @@ def test_every_setting_is_one_that_the_program_knows(service, monkeypatch, tmp_p
         monkeypatch.delenv(name)
     environment = Image.load(target_of(service)).environment()
     environment |= COMPOSE.environment(service, VALUES)
-    if "TAILORA_MODELS" in environment:
-        environment["TAILORA_MODELS"] = str(tmp_path)
+    for name in {"TAILORA_MODELS", "TAILORA_DATASETS"} & environment.keys():
+        environment[name] = str(tmp_path)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     for path in secrets.iterdir():
@@ -405,6 +407,7 @@ def test_docker_compose_reads_the_same(tmp_path):
         "HF_ENDPOINT": "https://hub",
         "API_PORT": "9000",
         "MODELS_DIR": "/srv/models",
+        "DATASETS_DIR": "/srv/datasets",
     }
     (tmp_path / "env").write_text("".join(f"{n}={v}\n" for n, v in variables.items()))
     files = ["--file", str(ROOT / "docker-compose.yml"), "--env-file", str(tmp_path / "env")]

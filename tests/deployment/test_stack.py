@@ -36,6 +36,7 @@ class Stack:
         self._own = {
             "TAILORA_DATA": str(folder / "data"),
             "TAILORA_MODELS": str(models),
+            "TAILORA_DATASETS": str(models),
             "TAILORA_PORT": str(self.port),
             "TAILORA_LOG_FORMAT": "json",
         }
