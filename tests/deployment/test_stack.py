@@ -14,6 +14,7 @@ from tests.deployment.compose import Compose
 from tests.servers.ports import free_port
 from tests.servers.processes import Process
 from tests.service.command import document
+from tests.trainer.runs import topics
 
 PEPPER = "sixteen-or-more-letters"
 BUDGET = 30
@@ -116,6 +117,45 @@ def test_the_stack_serves_the_same_plan(stack, minilm):
     assert worked, "a worker's lines name the job"
     for secret in (PEPPER, key):
         assert secret not in "".join(logs.values())
+
+
+@pytest.mark.slow
+def test_the_stack_trains(stack, minilm):
+    """From an upload to an adapter, although the worker is asked to end meanwhile."""
+    run(stack, "migrate")
+    key = run(stack, "api", "keys", "create", "me").split()
+    headers = {"Authorization": f"Bearer {next(w for w in key if w.startswith('tlr_'))}"}
+    with ExitStack() as running:
+        processes = {name: running.enter_context(stack.process(name)) for name in SERVICES}
+        trainer = running.enter_context(stack.process("worker-train-cpu"))
+        base = f"http://127.0.0.1:{stack.port}"
+        processes["worker-analyze-cpu"].wait_for(lambda: answers(f"{base}/readyz"), 60)
+        http = running.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=60))
+        plan = http.post(
+            "/v1/plans",
+            json={"model": str(minilm), "expert_budget": BUDGET},
+            headers={"Prefer": "wait=30"},
+        ).json()
+        rows = "".join(json.dumps(row) + "\n" for row in topics(64))
+        upload = http.post("/v1/datasets?name=topics&format=jsonl", content=rows.encode(),
+                           headers={"Content-Type": "application/x-ndjson"})  # fmt: skip
+        body = {
+            "plan_id": plan["id"], "dataset": upload.json()["id"],
+            "settings": {"schedule.steps": 60, "schedule.batch": 4, "schedule.micro_batch": 4,
+                         "schedule.warmup_steps": 0, "checkpoints.every": 1000},
+        }  # fmt: skip
+        job = http.post("/v1/trainings", json=body).json()
+        address = job["links"]["self"]
+        trainer.wait_for(lambda: http.get(address).json()["progress"]["done"] > 0, 120)
+        assert http.delete(f"/v1/datasets/{upload.json()['id']}").status_code == 409
+        assert trainer.terminate(timeout=90) == 0
+        assert http.get(job["links"]["checkpoints"]).json()["data"], "it wrote one before it left"
+        again = running.enter_context(stack.process("worker-train-cpu"))
+        again.wait_for(lambda: http.get(address).json()["status"] == "succeeded", 240)
+        events = http.get(job["links"]["events"], params={"limit": 100}).json()["data"]
+        assert any("going on from checkpoint-" in event["message"] for event in events)
+        names = [file["name"] for file in http.get(f"{address}/adapter").json()["data"]]
+        assert "adapter_model.safetensors" in names
 
 
 def answers(url: str) -> bool:
