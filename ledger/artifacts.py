@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, delete, exists, not_, or_, select
 
 from ledger.clock import now
 from ledger.database import Database
-from ledger.drafts import DRAFT, Draft, kept_in, sha256_of, sync_folder
+from ledger.drafts import DRAFT, Draft, kept_in, link_or_copy, sha256_of, sync_folder
 from ledger.errors import DamagedArtifact
 from ledger.insert import upsert
 from ledger.tables import artifacts, datasets, files, outlines, results, spectra
@@ -84,7 +83,7 @@ class Artifacts:
                 place.write_bytes(found.content)
             elif found is not None:
                 with suppress(FileNotFoundError):
-                    _link(self.path_of(digest), place)
+                    link_or_copy(self.path_of(digest), place)
             if not place.exists() or sha256_of(place) != digest:
                 place.unlink(missing_ok=True)
                 raise DamagedArtifact(
@@ -175,16 +174,6 @@ def _record(connection: Connection, digest: str, size: int, content: bytes | Non
     row = {"sha256": digest, "bytes": size, "content": content, "created_at": now()}
     differs = artifacts.c.content.is_distinct_from
     upsert(connection, artifacts, row, key=["sha256"], where=lambda new: differs(new.content))
-
-
-def _link(file: Path, place: Path) -> None:
-    """A second name for a file, or a copy of it on another volume. Raises OSError."""
-    try:
-        place.hardlink_to(file)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copyfile(file, place)
 
 
 def sharing_lock(connection: Connection) -> None:

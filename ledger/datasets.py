@@ -23,7 +23,7 @@ from ledger.quotas import take_turn
 from ledger.reach import Reach
 from ledger.settings import Settings
 from ledger.states import UNENDED
-from ledger.tables import datasets, jobs
+from ledger.tables import datasets, files, jobs
 
 PREFIX = "dts"
 Dataset = RowMapping
@@ -66,14 +66,26 @@ def take_room(connection: Connection, settings: Settings, owner: str, size: int)
 
 
 def check_room(connection: Connection, settings: Settings, owner: str, size: int) -> None:
-    """Whether so many bytes more may be kept. Raises NoRoom."""
+    """Whether so many bytes more may be kept. Raises NoRoom.
+
+    What was deleted counts as long as a job of the owner needs it.
+    """
     most = settings.datasets_total_bytes
     mine = select(func.sum(datasets.c.bytes)).where(datasets.c.owner == owner)
+    own = select(datasets.c.artifact).where(datasets.c.owner == owner)
+    needed = (
+        select(files.c.artifact, files.c.bytes)
+        .join(jobs, jobs.c.id == files.c.job_id)
+        .where(jobs.c.owner == owner, files.c.name.startswith("in/"), files.c.artifact.not_in(own))
+        .distinct()
+        .subquery()
+    )
     there = int(connection.scalar(mine) or 0)
+    there += int(connection.scalar(select(func.sum(needed.c.bytes))) or 0)
     if most and there + size > most:
         raise NoRoom(
             f"your datasets have {there} bytes, and with {size} more would have more than {most}; "
-            "delete some that you do not need"
+            "delete some that you do not need, and trainings of them that have failed"
         )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,16 @@ def kept_in(folder: Path) -> Iterator[None]:
             f"cannot keep results in {folder}: {error.strerror}; make room there, or set "
             "TAILORA_DATA to another folder"
         ) from error
+
+
+def link_or_copy(file: Path, place: Path) -> None:
+    """A second name for a file, or a copy of it on another volume. Raises OSError."""
+    try:
+        place.hardlink_to(file)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 def sync_folder(folder: Path) -> None:

@@ -104,6 +104,21 @@ def is_waiting(connection: Connection) -> bool:
     )
 
 
+def others_wait(connection: Connection, queue: str) -> bool:
+    """Whether a unit of the queue waits that somebody still wants."""
+    waiting = (
+        select(units.c.id)
+        .select_from(units.join(links).join(jobs))
+        .where(
+            units.c.kind.in_(QUEUES[queue]),
+            units.c.state.in_(("queued", "sent")),
+            jobs.c.state.in_(LIVE),
+            due(),
+        )
+    )
+    return connection.scalar(waiting.limit(1)) is not None
+
+
 def unsend(connection: Connection, unit_ids: list[str]) -> None:
     """Take back what could not be sent."""
     connection.execute(

@@ -14,28 +14,47 @@ from ledger.tables import checkpoints, files, jobs, metrics
 def put_metrics(connection: Connection, job_id: str, lines: Iterable[Mapping[str, Any]]) -> None:
     """Keep lines by their `step`; one that is made again takes the place of the first."""
     for line in lines:
-        row = {"job_id": job_id, "step": line["step"], "data": dict(line)}
+        data = dict(line)
+        mixtures = data.pop("mixtures", None)
+        row = {"job_id": job_id, "step": line["step"], "data": data, "mixtures": mixtures}
         upsert(connection, metrics, row, key=["job_id", "step"])
 
 
+def last_step(connection: Connection, job_id: str) -> int:
+    """The last step of which there is a line; -1 where there is none."""
+    found = connection.scalar(select(func.max(metrics.c.step)).where(metrics.c.job_id == job_id))
+    return -1 if found is None else int(found)
+
+
 def list_metrics(
-    connection: Connection, job_id: str, *, after: int = -1, most: int = 1000
+    connection: Connection,
+    job_id: str,
+    *,
+    after: int = -1,
+    most: int = 1000,
+    mixtures: bool = False,
 ) -> list[dict[str, Any]]:
-    """Lines of steps above `after`, evenly thinned to `most` with the last one among them."""
+    """Lines of steps above `after`, evenly thinned to `most` with the last one among them.
+
+    `mixtures`: with what each router did.
+    """
     mine = (metrics.c.job_id == job_id) & (metrics.c.step > after)
     count = connection.scalar(select(func.count()).select_from(metrics).where(mine)) or 0
     stride = max(1, -(-count // most))
     numbered = (
         select(
-            metrics.c.data,
             metrics.c.step,
             func.row_number().over(order_by=metrics.c.step.desc()).label("place"),
         )
         .where(mine)
         .subquery()
     )
-    kept = select(numbered.c.data).where((numbered.c.place - 1) % stride == 0)
-    return list(connection.scalars(kept.order_by(numbered.c.step)))
+    kept = select(numbered.c.step).where((numbered.c.place - 1) % stride == 0)
+    more = [metrics.c.mixtures] if mixtures else []
+    rows = connection.execute(
+        select(metrics.c.data, *more).where(mine, metrics.c.step.in_(kept)).order_by(metrics.c.step)
+    )
+    return [{**row[0], **({"mixtures": row[1]} if mixtures else {})} for row in rows]
 
 
 def set_checkpoints(connection: Connection, job_id: str, found: Mapping[int, int]) -> list[int]:
@@ -68,10 +87,22 @@ def set_progress(connection: Connection, job_id: str, done: int, total: int | No
     )
 
 
+def note_before(connection: Connection, job_id: str) -> None:
+    """What a job that counts for itself has done before it is begun again."""
+    mine = (jobs.c.id == job_id) & jobs.c.done.is_not(None)
+    connection.execute(update(jobs).where(mine).values(stored=jobs.c.done))
+
+
 def put_file(connection: Connection, job_id: str, name: str, *, artifact: str, size: int) -> None:
     """Name an artifact as a file of a job."""
     row = {"job_id": job_id, "name": name, "artifact": artifact, "bytes": size}
     upsert(connection, files, row, key=["job_id", "name"])
+
+
+def drop_files(connection: Connection, job_id: str, prefix: str) -> None:
+    """Name files of a job no more, those whose names begin so."""
+    mine = (files.c.job_id == job_id) & files.c.name.startswith(prefix, autoescape=True)
+    connection.execute(delete(files).where(mine))
 
 
 def list_files(connection: Connection, job_id: str, prefix: str = "") -> Sequence[RowMapping]:

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     least_unit_cost: float = Field(2e10, gt=0, description="operations of a unit, where it can be")
     deadline: float = Field(120.0, gt=0, description="least time that a unit may take")
     segment: float = Field(
-        1800.0, gt=0, description="how long a training runs before another has its turn"
+        1800.0, gt=0, description="how long a training runs before one that waits has its turn"
     )
     inline_bytes: int = Field(1_000_000, ge=0, description="larger artifacts are files")
     submit_rate: float = Field(10.0, ge=0, description="submissions of an owner a second; 0: any")

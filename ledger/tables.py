@@ -27,6 +27,7 @@ metadata = MetaData(
 )
 
 ID = String(48)
+LARGE = BigInteger().with_variant(Integer(), "sqlite")
 DIGEST = String(64)
 
 
@@ -138,7 +139,7 @@ files = Table(
     _job(),
     Column("name", String(200), primary_key=True),
     Column("artifact", DIGEST, ForeignKey("artifacts.sha256"), nullable=False),
-    Column("bytes", BigInteger, nullable=False),
+    Column("bytes", LARGE, nullable=False),
     Index(None, "artifact"),
 )
 """What a training starts from (`plan.json`) and leaves (`adapter/…`)."""
@@ -149,15 +150,16 @@ metrics = Table(
     _job(),
     Column("step", Integer, primary_key=True),
     Column("data", JSON, nullable=False),
+    Column("mixtures", JSON),
 )
-"""Lines of a training's metrics."""
+"""Lines of a training's metrics; what each router did, which is most of it, by itself."""
 
 checkpoints = Table(
     "checkpoints",
     metadata,
     _job(),
     Column("step", Integer, primary_key=True),
-    Column("bytes", BigInteger, nullable=False),
+    Column("bytes", LARGE, nullable=False),
     Column("created_at", Double, nullable=False),
 )
 """What a training can go on from."""
@@ -231,7 +233,7 @@ artifacts = Table(
     "artifacts",
     metadata,
     Column("sha256", DIGEST, primary_key=True),
-    Column("bytes", Integer, nullable=False),
+    Column("bytes", LARGE, nullable=False),
     Column("content", LargeBinary),
     Column("created_at", Double, nullable=False),
 )
@@ -289,7 +291,7 @@ allowances = Table(
 counters = Table(
     "counters",
     metadata,
-    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("id", LARGE, primary_key=True),
     Column("name", String(64), nullable=False),
     Column("labels", String(128), nullable=False),
     Column("value", Double, nullable=False),

@@ -121,10 +121,13 @@ def drop(connection: Connection, held: Claim) -> bool:
     return _end(connection, held, "cancelled", ~wanted())
 
 
-def postpone(connection: Connection, held: Claim, seconds: float) -> bool:
-    """Put a unit back for later; the start counts. False where it is no longer this worker's."""
+def postpone(connection: Connection, held: Claim, seconds: float, *, counted: bool = True) -> bool:
+    """Put a unit back for later; whether the start counts. False where it is not this worker's."""
+    stalls = units.c.stalls if counted else units.c.stalls - 1
     found = connection.execute(
-        update(units).where(_mine(held)).values(state="queued", not_before=now() + seconds)
+        update(units)
+        .where(_mine(held))
+        .values(state="queued", not_before=now() + seconds, stalls=stalls)
     )
     return found.rowcount == 1
 

@@ -60,6 +60,9 @@ GIVEN = {
 }  # fmt: skip
 """Fields that arguments decide, and no change: a service takes changes from strangers."""
 
+UNREAD = "0" * 64
+"""In place of a sha256, where a recipe is looked at before its data is read."""
+
 
 def preset_of(plan: Plan) -> PresetName:
     """The preset that goes with a plan's method; alphalora where the method has none."""
@@ -109,12 +112,11 @@ def _validated(words: Mapping[str, Any]) -> Recipe:
 
 def _change(words: dict[str, Any], changes: Mapping[str, Any]) -> None:
     for key, value in changes.items():
-        section, _, field = key.rpartition(".")
-        if key in GIVEN or key in SECTIONS:
+        section, dot, field = key.rpartition(".")
+        known = section in SECTIONS if dot else key in Recipe.model_fields
+        if key in GIVEN or key in SECTIONS or section == "plan" or not known:
             raise InvalidRecipe(f"{key} is no field to set; see docs/training.md")
-        place = words.setdefault(section, {}) if section else words
-        if not isinstance(place, dict):
-            raise InvalidRecipe(f"{key} is no field of a recipe; see docs/training.md")
+        place = words.setdefault(section, {}) if dot else words
         place[field] = value
 
 

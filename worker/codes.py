@@ -31,8 +31,10 @@ from trainer.errors import (
     InvalidData,
     InvalidMixture,
     InvalidRecipe,
+    InvalidTexts,
     ModelMismatch,
     NotExportable,
+    NotMeasurable,
     TrainerError,
     TrainingStopped,
 )
@@ -65,6 +67,8 @@ CODES: dict[type[Exception], str] = {
     ModelMismatch: "model_mismatch",
     BadAdapter: "bad_adapter",
     NotExportable: "bad_model",
+    NotMeasurable: "training_stopped",
+    InvalidTexts: "invalid_data",
     TrainingStopped: "training_stopped",
 }
 """The most special class of an error decides."""

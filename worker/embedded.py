@@ -17,11 +17,15 @@ from ledger.ids import new_id
 from ledger.patience import patient
 from ledger.queue import unsend_all
 from ledger.settings import Settings, variable
+from worker.app import TRAIN
 from worker.devices import shared_out
 
 LONGEST_PAUSE = 30.0
 HEALTHY_SECONDS = 60.0
 STOP_SECONDS = 10.0
+CHECKPOINT_SECONDS = 75.0
+"""For a worker that trains, which lets its training write a checkpoint."""
+
 KEEP_MESSAGES = 3600.0
 
 log = structlog.get_logger()
@@ -76,7 +80,7 @@ class Supervisor:
     def stop(self) -> None:
         """End the worker, in order where it does so in time."""
         self.ask_to_stop()
-        self._thread.join(STOP_SECONDS)
+        self._thread.join(CHECKPOINT_SECONDS if self._queue == TRAIN else STOP_SECONDS)
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
 

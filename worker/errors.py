@@ -5,6 +5,7 @@
     ├── Unmeasured       spectra that a job needs are not kept (any more)
     ├── RunFailed        a training ended with an error of its own
     ├── RunLost          a training's process died without a word
+    ├── FolderBusy       another process has the training's folder, or it has not begun yet
     └── WorkerMissing    the worker process cannot be started
 
 Every message is one line that names the thing, the cause and the next step.
@@ -34,6 +35,10 @@ class RunFailed(WorkerError):
 
 class RunLost(WorkerError):
     """A training's process died without a word."""
+
+
+class FolderBusy(WorkerError):
+    """Another process has the training's folder, or it was asked to end before it began."""
 
 
 class WorkerMissing(WorkerError):

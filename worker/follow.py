@@ -1,20 +1,26 @@
 """From the files that a training writes to the ledger: metrics, checkpoints, progress, events."""
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection
 
 from ledger import units
 from ledger.access import Ledger
+from ledger.errors import DatabaseUnavailable
 from ledger.events import record
-from ledger.runs import put_metrics, set_checkpoints, set_progress
+from ledger.runs import last_step, put_metrics, set_checkpoints, set_progress
 from ledger.units import Claim
 from trainer.finetune.checkpoints import MANIFEST, found_in, step_of
 from worker.errors import Stopped
 from worker.lease import Lease
 from worker.run import ASKED, METRICS, OUT, RESULT, RUNS, SAID
+
+log = structlog.get_logger()
 
 
 class Lines:
@@ -31,7 +37,7 @@ class Lines:
         """Whole lines since the last look; all of them where the file is another one."""
         try:
             with self._file.open("rb") as stream:
-                inode = self._file.stat().st_ino
+                inode = os.fstat(stream.fileno()).st_ino
                 if inode != self._inode:
                     self._inode, self._offset = inode, 0
                 stream.seek(self._offset)
@@ -44,7 +50,10 @@ class Lines:
 
 
 class Follower:
-    """Tells the ledger what a training's folder has that is new."""
+    """Tells the ledger what a training's folder has that is new.
+
+    What the ledger could not be told, because it was away, it is told at the next look.
+    """
 
     def __init__(self, ledger: Ledger, held: Claim, lease: Lease, folder: Path) -> None:
         """Follow the run of a claimed unit; to be made before its process starts."""
@@ -53,42 +62,65 @@ class Follower:
         self._out = folder / OUT
         self._metrics = Lines(folder / OUT / METRICS)
         self._said = Lines(folder / SAID, from_end=True)
-        self._kept: dict[Path, int] = {}
-        self._step = -1
+        self._lines: list[dict[str, Any]] = []
+        self._words: list[str] = []
+        self._told: dict[Path, int] = {}
+        self._kept = set(self._whole())
+        with ledger.database.read() as connection:
+            self._step = last_step(connection, self._job)
+        self.stirred = time.monotonic()
+        """When the run last showed that it goes on."""
+
+        self.began: float | None = None
+        """When it was seen to have made a step."""
 
     def look(self) -> None:
-        """Write what is new in one transaction. Raises Stopped, or DatabaseUnavailable."""
-        lines, said, kept = self._metrics.new(), self._said.new(), self._whole()
-        if not (lines or said or kept != self._kept):
-            self._lease.check()
+        """Write what is new in one transaction. Raises Stopped."""
+        lines, words, kept = self._metrics.new(), self._said.new(), self._whole()
+        if lines or words or kept != self._told:
+            self.stirred = time.monotonic()
+        self._lines += [line for line in lines if line["step"] > self._step]
+        self._words += [str(line["message"]) for line in words]
+        if self.began is None and (self._lines or kept.keys() - self._kept):
+            self.began = time.monotonic()
+        self._lease.check()
+        if not (self._lines or self._words or kept != self._told):
             return
+        try:
+            self._write(kept)
+            if kept.keys() - self._kept:
+                self._lease.progress()
+        except DatabaseUnavailable as error:
+            log.warning("run_not_told", job=self._job, reason=str(error))
+            return
+        self._kept |= kept.keys()
+
+    def _write(self, kept: dict[Path, int]) -> None:
         with self._ledger.database.write() as connection:
             if not units.heartbeat(connection, self._held, lease=self._ledger.settings.lease):
                 raise Stopped(f"unit {self._held.unit_id} is no longer wanted here")
-            for line in said:
-                record(connection, self._job, "said", str(line["message"]))
-            self._note_steps(connection, lines)
+            for message in self._words:
+                record(connection, self._job, "said", message)
+            self._note_steps(connection)
             self._note_kept(connection, kept)
-        new, self._kept = kept.keys() - self._kept.keys(), kept
-        if new:
-            self._lease.progress()
+        if self._lines:
+            self._step = self._lines[-1]["step"]
+        self._lines, self._words, self._told = [], [], kept
 
     def _whole(self) -> dict[Path, int]:
         """What a next start can go on from: checkpoints, and their bytes."""
         return sealed_in(self._out)
 
-    def _note_steps(self, connection: Connection, lines: list[dict[str, Any]]) -> None:
+    def _note_steps(self, connection: Connection) -> None:
         """Every line is kept; of those that came at once the last is an event."""
-        put_metrics(connection, self._job, lines)
-        if not lines:
+        put_metrics(connection, self._job, self._lines)
+        if not self._lines:
             return
-        last = lines[-1]
+        last = self._lines[-1]
         set_progress(connection, self._job, last["step"], last["steps"])
-        if last["step"] > self._step:
-            data = {name: value for name, value in last.items() if name != "mixtures"}
-            message = f"step {last['step']} of {last['steps']}: loss {last['loss']:.4f}"
-            record(connection, self._job, "step", message, data=data)
-        self._step = last["step"]
+        data = {name: value for name, value in last.items() if name != "mixtures"}
+        message = f"step {last['step']} of {last['steps']}: loss {last['loss']:.4f}"
+        record(connection, self._job, "step", message, data=data)
 
     def _note_kept(self, connection: Connection, kept: dict[Path, int]) -> None:
         sizes = {step_of(folder): size for folder, size in kept.items()}

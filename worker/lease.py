@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -30,7 +31,12 @@ class Lease:
         *,
         kill: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGKILL),
     ) -> None:
-        """Hold `held`; `kill` ends a process that does not stop by itself."""
+        """Hold `held`; `kill` ends a process that does not stop by itself.
+
+        A segment stops when its lease has run out while the ledger is away: another worker may
+        have begun in the same folder. Spectra are kept by content, so that solving goes on.
+        """
+        self._exclusive = held.kind == "segment"
         self._ledger = ledger
         self._held = held
         self._kill = kill
@@ -74,13 +80,19 @@ class Lease:
 
     def _beat(self) -> None:
         settings = self._ledger.settings
+        held_until = time.monotonic() + settings.lease
         while not self._left.wait(settings.heartbeat):
+            asked = time.monotonic()
             try:
                 with self._ledger.database.write() as connection:
                     mine = units.heartbeat(connection, self._held, lease=settings.lease)
             except DatabaseUnavailable as error:
                 log.warning("heartbeat_failed", unit=self._held.unit_id, reason=str(error))
+                if self._exclusive and time.monotonic() > held_until:
+                    self._stop()
+                    return
                 continue
+            held_until = asked + settings.lease
             if not mine:
                 self._stop()
                 return

@@ -6,6 +6,7 @@ from ledger import quotas
 from ledger.access import Ledger
 from ledger.jobs import Job, get, get_locked, reopen
 from ledger.reach import Reach
+from ledger.runs import note_before
 from worker import segments
 from worker.steps import begin
 from worker.submitting import assemble_now
@@ -25,6 +26,7 @@ def resume(
             quotas.take(connection, ledger.settings, job["owner"])
         if job["analysis_id"] is None:
             reopen(connection, job_id, segments.PHASE if kind in segments.KINDS else "outline")
+            note_before(connection, job_id)
             if begin(connection, ledger, job_id):
                 ready.append(job_id)
         else:

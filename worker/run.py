@@ -1,7 +1,7 @@
-"""The process of one training or comparison: `python -m worker.run FOLDER`, once for each device.
+"""The process of one training or comparison: `python -m worker.run`, once for each device.
 
-It reads `order.json`, and leaves `result.json`, or `error-RANK.json` where it failed; what it has
-to tell on the way are lines of `said.jsonl`. It ends with the process that started it.
+In its folder it reads `order.json`, and leaves `result.json`, or `error-RANK.json` where it failed;
+what it has to tell on the way are lines of `said.jsonl`. It ends with the process that started it.
 """
 
 import json
@@ -12,11 +12,10 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from filelock import FileLock
-
-ORDER, RESULT, SAID, LOCK = "order.json", "result.json", "said.jsonl", "run.lock"
+ORDER, RESULT, SAID, SUMS = "order.json", "result.json", "said.jsonl", "sums.json"
 OUT, METRICS, ASKED, RUNS = "out", "metrics.jsonl", "asked.json", "runs"
 """As `trainer` names them, which is not imported before it is needed."""
 
@@ -24,35 +23,35 @@ ERROR = "error-*.json"
 COMMAND = "worker.run"
 """The module, as a process's command line has it."""
 
-WAIT_SECONDS = 60.0
-"""For one before us, whose worker died, to be gone."""
+NOTHING_TO_KEEP = 75
+"""Exit status where it was asked to stop before its first step."""
 
 Say = Callable[[str], None]
 
 
-def main(folder: Path) -> int:
-    """Do what the folder's order says; the exit status.
-
-    Being asked to stop counts from the first step on: before it there is nothing to keep.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def main() -> int:
+    """Do what the folder's order says; the exit status."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, _asked_to_stop)
     rank = int(os.environ.get("RANK", "0"))
-    lock = FileLock(folder / LOCK)
-    if rank == 0:
-        lock.acquire(timeout=WAIT_SECONDS)
     try:
-        order = json.loads((folder / ORDER).read_bytes())
-        result = KINDS[order["kind"]](order, folder / OUT, _speaker(folder / SAID))
+        order = json.loads(Path(ORDER).read_bytes())
+        result = KINDS[order["kind"]](order, Path(OUT), _say)
     except Exception as error:
         from worker.codes import error_of
 
         traceback.print_exc()
-        _write(folder / ERROR.replace("*", str(rank)), error_of(error))
+        _write(Path(ERROR.replace("*", str(rank))), error_of(error))
         return 1
     if rank == 0:
-        _write(folder / RESULT, result)
+        _write(Path(RESULT), result)
     return 0
+
+
+def _asked_to_stop(number: int, frame: FrameType | None) -> None:
+    """Once steps are made the training listens for itself, and its last evaluation may end."""
+    if not (Path(OUT) / METRICS).exists() and not (Path(OUT) / ASKED).exists():
+        os._exit(NOTHING_TO_KEEP)
 
 
 def _train(order: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def _train(order: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
         Plan.model_validate(order["plans"][0]),
         task=task_of(form_at(order["data"]["train"])),
         base=order["base"],
-        data=order["data"],
+        data=_with_sums(order["data"]),
         preset=order["words"]["preset"],
         changes=order["words"]["settings"],
     )
@@ -93,7 +92,7 @@ def _compare(order: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
         dict(zip(words["plans"], plans, strict=True)),
         task=task_of(form_at(order["data"]["train"])),
         base=order["base"],
-        data=order["data"],
+        data=_with_sums(order["data"]),
         against=words["against"],
         seeds=words["seeds"],
         preset=words["preset"],
@@ -101,7 +100,7 @@ def _compare(order: dict[str, Any], out: Path, say: Say) -> dict[str, Any]:
         reference=words["reference"],
         keep_adapters=False,
     )
-    found = compare(comparison, out, say)
+    found = compare(comparison, out, say, steps=False)
     return {"status": found.status, "comparison": found.model_dump(mode="json", by_alias=True)}
 
 
@@ -111,16 +110,22 @@ KINDS: dict[str, Callable[[dict[str, Any], Path, Say], dict[str, Any]]] = {
 }
 
 
-def _speaker(file: Path) -> Say:
-    def say(line: str) -> None:
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"message": line}) + "\n")
+def _with_sums(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with the sha256 that it had at first: registered files may change meanwhile."""
+    from trainer.dataset.sums import sums_of
 
-    return say
+    if not Path(SUMS).exists():
+        _write(Path(SUMS), {"sums": sums_of(data["train"], data.get("held_out"))})
+    return {**data, "sums": tuple(json.loads(Path(SUMS).read_bytes())["sums"])}
+
+
+def _say(line: str) -> None:
+    with Path(SAID).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"message": line}) + "\n")
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
-    draft = file.with_name(f".{file.name}")
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.write_text(json.dumps(content), encoding="utf-8")
     draft.rename(file)
 
@@ -133,4 +138,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())

@@ -14,7 +14,7 @@ from ledger.units import Claim
 from worker.assembling import assemble_all
 from worker.bodies import BODIES, OPEN
 from worker.codes import error_of
-from worker.errors import RunLost, Stopped
+from worker.errors import FolderBusy, RunLost, Stopped
 from worker.lease import Lease
 from worker.outcome import Outcome
 from worker.tallies import tally_of
@@ -24,6 +24,9 @@ log = structlog.get_logger()
 PATIENCE = 45.0
 """Seconds that a worker waits for a database that is away."""
 
+
+BUSY_PAUSE = 15.0
+"""Seconds after which a training's folder may be free."""
 
 HUB_PAUSE = 15.0
 """Seconds that a unit waits for the Hub at first, times two for each start without progress."""
@@ -47,8 +50,12 @@ def run_unit(ledger: Ledger, unit_id: str, worker: str, device: str) -> None:
         patient(PATIENCE)(_drop, ledger, held)
     except DatabaseUnavailable:
         raise  # the lease runs out, and the reaper puts the unit back
-    except RunLost:
+    except RunLost as error:
+        log.warning("run_put_back", reason=str(error))
         patient(PATIENCE)(_put_back, ledger, held)
+    except FolderBusy as error:
+        log.info("run_put_back", reason=str(error))
+        patient(PATIENCE)(_put_back, ledger, held, seconds=BUSY_PAUSE, counted=False)
     except HubUnavailable as error:
         log.warning("hub_unavailable", reason=str(error))
         patient(PATIENCE)(_postpone, ledger, held, error)
@@ -107,10 +114,10 @@ def _postpone(ledger: Ledger, held: Claim, error: HubUnavailable) -> None:
         units.postpone(connection, held, HUB_PAUSE * 2.0**held.stalls)
 
 
-def _put_back(ledger: Ledger, held: Claim) -> None:
-    """Its process died: another start, unless so many came to no checkpoint that it is given up."""
+def _put_back(ledger: Ledger, held: Claim, *, seconds: float = 0.0, counted: bool = True) -> None:
+    """Another start; where this one counts, and so many came to no checkpoint, it is given up."""
     with ledger.database.write() as connection:
-        units.postpone(connection, held, 0.0)
+        units.postpone(connection, held, seconds, counted=counted)
 
 
 def _drop(ledger: Ledger, held: Claim) -> None:

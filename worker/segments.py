@@ -13,14 +13,13 @@ from ledger.tables import jobs
 KINDS = ("training", "comparison")
 PHASE = "training"
 RANK = 3
-SLACK = 5
-"""Deadlines that a segment may take beyond its time: to load the model, and for a checkpoint."""
+LONGEST = 7 * 86_400.0
+"""Seconds of a segment that nobody waits for. One that hangs is noticed by its worker."""
 
 
-def add_segment(connection: Connection, job_id: str, settings: Settings) -> None:
+def add_segment(connection: Connection, job_id: str) -> None:
     """Queue the unit that begins a job, or goes on with it."""
-    seconds = settings.segment + SLACK * settings.deadline
-    add_unit(connection, job_id, NewUnit("segment", {"job_id": job_id}, RANK, 0.0, seconds))
+    add_unit(connection, job_id, NewUnit("segment", {"job_id": job_id}, RANK, 0.0, LONGEST))
 
 
 def runs_folder(settings: Settings) -> Path:

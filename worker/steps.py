@@ -69,7 +69,7 @@ def begin(connection: Connection, ledger: Ledger, job_id: str) -> bool:
     job = by_id(connection, job_id)
     assert job is not None
     if job["kind"] in segments.KINDS:
-        segments.add_segment(connection, job_id, ledger.settings)
+        segments.add_segment(connection, job_id)
         return False
     known = get_outline(connection, ledger.artifacts, job["outline_key"])
     if known is not None:

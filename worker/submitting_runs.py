@@ -43,7 +43,7 @@ def submit_run(ledger: Ledger, asked: RunSubmission) -> Submitted:
 
     def make(connection: Connection) -> Submitted:
         plans = [_plan(connection, asked.reads, plan_id) for plan_id in asked.plan_ids]
-        job_id = create(connection, _row(asked, plans[0]))
+        job_id = create(connection, _row(asked, plans))
         for number, plan in enumerate(plans):
             document = get_result(connection, ledger.artifacts, plan["id"])
             if document is None:
@@ -54,7 +54,7 @@ def submit_run(ledger: Ledger, asked: RunSubmission) -> Submitted:
                 held = datasets.get(connection, asked.reads, source.id, hold=True)
                 digest, size = held["artifact"], held["bytes"]
                 put_file(connection, job_id, DATA.format(name), artifact=digest, size=size)
-        add_segment(connection, job_id, ledger.settings)
+        add_segment(connection, job_id)
         return Submitted(job_id, ACCEPTED)
 
     return once(ledger, asked.owner, asked.key, make, limited=asked.limited)
@@ -68,7 +68,8 @@ def _plan(connection: Connection, reads: Reach, plan_id: str) -> Job:
     return plan
 
 
-def _row(asked: RunSubmission, plan: Job) -> NewJob:
+def _row(asked: RunSubmission, plans: Sequence[Job]) -> NewJob:
+    plan = plans[0]
     data = {name: source.as_json() for name, source in asked.data.items()}
     words = asked.words.model_dump(mode="json")
     return NewJob(
@@ -80,7 +81,7 @@ def _row(asked: RunSubmission, plan: Job) -> NewJob:
         outline_key=None,
         labels=asked.labels,
         phase=PHASE,
-        restricted=plan["restricted"],
+        restricted=any(each["restricted"] for each in plans),
     )
 
 

@@ -131,7 +131,11 @@ def download(
         files = source.adapter(job_id)
         with new_folder(folder) as draft:
             for entry in files:
-                source.fetch(job_id, entry, draft / entry["name"])
+                place = draft / entry["name"]
+                if not place.resolve().is_relative_to(draft):
+                    raise CommandError(f"the service names a file {entry['name']!r}; not fetched")
+                place.parent.mkdir(exist_ok=True)
+                source.fetch(job_id, entry, place)
     typer.echo(f"the adapter is in {folder}")
 
 

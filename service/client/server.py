@@ -89,7 +89,7 @@ class Server:
         return self._request("POST", path, file=file, params=given, headers=own)
 
     def download(self, path: str, file: Path) -> str:
-        """Write an answer's body into a file, from the start again where it was cut off.
+        """Write an answer's body into a file; one that is cut off within a minute is begun again.
 
         The sha256 of what was written. Raises OSError too, where it cannot be written.
         """

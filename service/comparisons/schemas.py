@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs.schemas import Envelope, Metadata
-from service.trainings.schemas import RunFile
 from trainer.compare.results import Compared
 from trainer.recipe import PresetName
 from worker.requests import ComparisonWords
@@ -42,7 +41,6 @@ class ComparisonResult(BaseModel):
     schema_id: Literal["tailora.comparison-result/1"] = Field(alias="schema")
     status: Literal["finished"]
     comparison: Compared
-    files: list[RunFile]
 
 
 class ComparisonEnvelope(Envelope):

@@ -134,7 +134,7 @@ def _progress(job: Job, count: Count, time: float) -> dict[str, Any]:
     before = count.stored
     done, total = before + min(count.done, count.wanted), before + count.wanted
     if job["kind"] in UNITS:
-        before, done, total = 0, job["done"] or 0, job["total"] or 0
+        before, done, total = job["stored"], job["done"] or 0, job["total"] or 0
     if job["state"] == "succeeded":
         done = total
     left = None

@@ -14,17 +14,15 @@ from ledger.reach import Reach
 from ledger.results import get_result
 from service.context import Caller
 from service.datasets.resolve import Found, resolve
+from service.trainings.limits import check_limits
 from trainer.compare.arms import comparison_of
 from trainer.dataset.columns import form_of, task_of
-from trainer.presets import make_recipe
+from trainer.presets import UNREAD, make_recipe
 from trainer.recipe import Task
 from worker.orders import Source
 from worker.requests import ComparisonWords, RunWords, TrainingWords
 from worker.submitting import Key, Submitted
 from worker.submitting_runs import RunSubmission, submit_run
-
-UNREAD = "0" * 64
-"""In place of a sha256 that is not known before data is read."""
 
 
 def accept_training(
@@ -33,9 +31,10 @@ def accept_training(
     """Submit. Raises NotFound, Conflict, InvalidRecipe, InvalidData or another LedgerError."""
     data = _data(ledger, caller.reads, words)
     plan = _plan(ledger, caller.reads, words.plan_id)
-    make_recipe(
+    recipe = make_recipe(
         plan, **_looked_at(plan, data), preset=words.preset, changes=words.settings
-    )  # and left: the worker makes it of the data itself
+    )  # the worker makes it anew, of the data itself
+    check_limits(recipe)
     return _submit(ledger, caller, "training", words, [words.plan_id], data, labels, key)
 
 
@@ -49,7 +48,7 @@ def accept_comparison(
     """Submit. Raises what `accept_training` does, and for arms that cannot be."""
     data = _data(ledger, caller.reads, words)
     plans = {name: _plan(ledger, caller.reads, plan_id) for name, plan_id in words.plans.items()}
-    comparison_of(
+    comparison = comparison_of(
         plans,
         **_looked_at(next(iter(plans.values())), data),
         against=words.against,
@@ -58,6 +57,8 @@ def accept_comparison(
         changes=words.settings,
         reference=words.reference,
     )
+    for arm in comparison.arms:
+        check_limits(arm.recipe)
     plan_ids = list(words.plans.values())
     return _submit(ledger, caller, "comparison", words, plan_ids, data, labels, key)
 

@@ -16,7 +16,7 @@ from service.jobs.endpoints import JobId
 from service.trainings.schemas import Adapter
 
 FOLDER = "adapter/"
-FileName = Annotated[str, Path(max_length=150, pattern=r"^[\w.-]+$")]
+FileName = Annotated[str, Path(max_length=150, pattern=r"^[\w.-]+(/[\w.-]+)?$")]
 
 
 def add_files(router: APIRouter) -> None:
@@ -32,7 +32,7 @@ def add_files(router: APIRouter) -> None:
         return {"data": [{**entry, "link": f"{link}/{name}"} for name, entry in found.items()]}
 
     @router.get(
-        "/{job_id}/adapter/{name}",
+        "/{job_id}/adapter/{name:path}",
         operation_id="training_adapter_file",
         response_class=Response,
         responses={200: {"content": {"application/octet-stream": {}}}},
@@ -40,12 +40,12 @@ def add_files(router: APIRouter) -> None:
     def file(
         job_id: JobId, name: FileName, request: Request, ledger: TheLedger, caller: Reader
     ) -> Response:
-        """One file; `Content-Digest` has its sha256, and `Range` goes on with a part."""
+        """One file; `Repr-Digest` has its sha256, and `Range` goes on with a part."""
         entry = adapter_files(ledger, caller.reads, job_id).get(name)
         if entry is None:
             raise NotFound(f"the adapter of {job_id} has no file {name}; list what it has")
         digest = entry["sha256"]
-        headers = {"ETag": f'"{digest}"', "Content-Digest": _content_digest(digest)}
+        headers = {"ETag": f'"{digest}"', "Repr-Digest": _digest(digest)}
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         path = ledger.artifacts.path_of(digest)
@@ -72,6 +72,6 @@ def adapter_files(ledger: Ledger, reads: Reach, job_id: str) -> dict[str, dict[s
     }
 
 
-def _content_digest(sha256: str) -> str:
+def _digest(sha256: str) -> str:
     """As RFC 9530 writes it."""
     return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"

@@ -11,6 +11,9 @@ from service.jobs.endpoints import JobId
 from service.jobs.views import stamp
 from service.trainings.schemas import Checkpoints, MetricsPage
 
+MOST_WITH_MIXTURES = 100
+"""A line of a large model has hundreds of routers."""
+
 
 def add_progress(router: APIRouter) -> None:
     """Add the endpoints to the router of trainings."""
@@ -22,11 +25,16 @@ def add_progress(router: APIRouter) -> None:
         caller: Reader,
         after_step: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
         max_points: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+        mixtures: bool = False,
     ) -> dict[str, Any]:
-        """Lines of steps above `after_step`; evenly thinned where there are more."""
+        """Lines of steps above `after_step`; evenly thinned where there are more.
+
+        With `mixtures` each says what every router did, and there are 100 at most.
+        """
+        most = min(max_points, MOST_WITH_MIXTURES) if mixtures else max_points
         with ledger.database.read() as connection:
             get(connection, caller.reads, "training", job_id)
-            found = list_metrics(connection, job_id, after=after_step, most=max_points)
+            found = list_metrics(connection, job_id, after=after_step, most=most, mixtures=mixtures)
         return {"data": found}
 
     @router.get(

@@ -51,6 +51,7 @@ class TrainingResult(BaseModel):
     after: dict[str, Any] = Field(description="the same with the adapter")
     recipe_digest: str
     files: list[RunFile]
+    report: dict[str, Any] = Field(description="what was used of the data, and what was not")
 
 
 class TrainingEnvelope(Envelope):
@@ -64,7 +65,7 @@ class MetricsPage(BaseModel):
 
     data: list[dict[str, Any]] = Field(
         description="step, steps, epoch, loss, learning_rate, gradient_norm, tokens_per_second, "
-        "memory_bytes, and what each router did under mixtures"
+        "memory_bytes, and what each router did under mixtures where that was asked for"
     )
 
 

@@ -1,5 +1,6 @@
 """A fault (`tests.servers.faults`) for processes that train without knowing of it."""
 
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -19,3 +20,9 @@ def each_start(file: str) -> None:
             WAYS[where](int(step))
 
     after_import("trainer.finetune.run", change)
+
+
+def one_rank(file: str) -> None:
+    """The same for the second process of a torchrun alone."""
+    if os.environ.get("RANK") == "1":
+        each_start(file)

@@ -14,7 +14,7 @@ from trainer.compare.document import Arm, Comparison, folder_of
 from trainer.compare.results import Compared, ComparedRun
 from trainer.compare.summary import summarise
 from trainer.compare.table import to_markdown
-from trainer.errors import InvalidRecipe, TrainingStopped
+from trainer.errors import InvalidRecipe, NotMeasurable, TrainingStopped
 from trainer.finetune.checkpoints import found_in
 from trainer.finetune.files import replace_text
 from trainer.finetune.run import ADAPTER, Trained, finetune
@@ -29,15 +29,17 @@ def _nothing(line: str) -> None:
     """Nobody listens."""
 
 
-def compare(comparison: Comparison, out: Path, say: Say = _nothing) -> Compared:
+def compare(
+    comparison: Comparison, out: Path, say: Say = _nothing, *, steps: bool = True
+) -> Compared:
     """Make every run below `out/runs`, all arms of a seed before the next seed.
 
     The same comparison in `out` goes on: finished runs stay, one that was cut off goes on from its
     checkpoint, one that failed is tried again. SIGTERM and SIGINT end it after a checkpoint, with
     the status `stopped`. What came of it is written to `out/comparison.json` and `comparison.md`.
 
-    A run that cannot go on (TrainingStopped) is recorded. Raises InvalidRecipe where `out` holds
-    something else, and what `finetune` raises for an arm that is refused.
+    `say` is told of `steps` too. A run that cannot go on is recorded. Raises InvalidRecipe where
+    `out` holds something else, and what `finetune` raises for an arm that is refused.
     """
     _begin(comparison, out)
     runs: list[ComparedRun] = []
@@ -45,7 +47,7 @@ def compare(comparison: Comparison, out: Path, say: Say = _nothing) -> Compared:
         for arm, seed in comparison.runs:
             if not heard.asked:
                 say(f"run {len(runs) + 1} of {len(comparison.runs)}: {arm.name}, seed {seed}")
-                runs.append(_run(comparison, arm, seed, out, say))
+                runs.append(_run(comparison, arm, seed, out, say, steps))
     made = {(run.arm, run.seed): run for run in runs}
     every = [
         made.get((arm.name, seed)) or _record(arm, seed, arm.recipe_of(seed), "missing")
@@ -58,11 +60,13 @@ def compare(comparison: Comparison, out: Path, say: Say = _nothing) -> Compared:
     return found
 
 
-def _run(comparison: Comparison, arm: Arm, seed: int, out: Path, say: Say) -> ComparedRun:
+def _run(
+    comparison: Comparison, arm: Arm, seed: int, out: Path, say: Say, steps: bool
+) -> ComparedRun:
     recipe, folder = arm.recipe_of(seed), out / RUNS / folder_of(arm.name, seed)
     try:
-        trained = finetune(recipe, folder, lambda line: say(f"  {line}"))
-    except TrainingStopped as error:
+        trained = finetune(recipe, folder, lambda line: say(f"  {line}"), steps=steps)
+    except (TrainingStopped, NotMeasurable) as error:
         say(f"  failed: {error}")
         return _record(arm, seed, recipe, "failed", reason=str(error))
     finally:

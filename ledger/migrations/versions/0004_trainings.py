@@ -11,12 +11,15 @@ def upgrade() -> None:
     """Apply."""
     op.add_column("jobs", sa.Column("done", sa.Integer(), nullable=True))
     op.add_column("jobs", sa.Column("total", sa.Integer(), nullable=True))
+    large = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    if op.get_bind().dialect.name == "postgresql":  # SQLite's integers have 64 bits anyway
+        op.alter_column("artifacts", "bytes", type_=sa.BigInteger())
     op.create_table(
         "files",
         sa.Column("job_id", sa.String(length=48), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("artifact", sa.String(length=64), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", large, nullable=False),
         sa.ForeignKeyConstraint(["artifact"], ["artifacts.sha256"], name=op.f("fk_files_artifact")),
         sa.ForeignKeyConstraint(
             ["job_id"], ["jobs.id"], name=op.f("fk_files_job_id"), ondelete="CASCADE"
@@ -29,6 +32,7 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(length=48), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("mixtures", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"], ["jobs.id"], name=op.f("fk_metrics_job_id"), ondelete="CASCADE"
         ),
@@ -38,7 +42,7 @@ def upgrade() -> None:
         "checkpoints",
         sa.Column("job_id", sa.String(length=48), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", large, nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["job_id"], ["jobs.id"], name=op.f("fk_checkpoints_job_id"), ondelete="CASCADE"
@@ -49,6 +53,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("artifacts", "bytes", type_=sa.Integer())
     for table in ("checkpoints", "metrics", "files"):
         op.drop_table(table)
     for name in ("total", "done"):

@@ -108,9 +108,14 @@ def test_a_training_from_plan_to_adapter(trainer, llama, tmp_path):
     assert job["result"]["after"]["samples"] == job["result"]["before"]["samples"] > 0
     lines = trainer.http.get(job["links"]["metrics"]).json()["data"]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
-    assert all(line["loss"] > 0 and line["mixtures"] for line in lines)
+    assert all(line["loss"] > 0 and "mixtures" not in line for line in lines)
+    full = trainer.http.get(job["links"]["metrics"], params={"mixtures": True}).json()["data"]
+    assert all(sum(each["load_share"]) == pytest.approx(1) for line in full
+               for each in line["mixtures"].values())  # fmt: skip
     some = trainer.http.get(job["links"]["metrics"], params={"after_step": 2, "max_points": 2})
     assert [line["step"] for line in some.json()["data"]] == [4, 6]
+    assert trainer.http.get(job["links"]["checkpoints"]).json()["data"] == []
+    assert job["result"]["report"]["train"]["name"] == "data/train.jsonl"
     kinds = [event["type"] for event in events(trainer, job_id)]
     assert {"queued", "started", "said", "step", "checkpoint", "measured"} <= set(kinds)
     assert kinds[-1] == "succeeded"
@@ -142,16 +147,19 @@ def test_a_long_training_gives_others_their_turn(trainer, make_api, tmp_path, ll
     settings = trainer.ledger.settings.model_copy(update={"segment": 0.01})
     trainer.ledger.settings = settings
     long = {**FEW, "schedule.steps": 200, "checkpoints.every": 1000}
-    job_id = submit(trainer, settings=long).json()["id"]
-    run_unit(trainer.ledger, open_units(trainer.ledger)[0], "wrk_1", "cpu")
+    plan_id = planned(trainer)
+    job_id = submit(trainer, plan_id=plan_id, settings=long).json()["id"]
+    (unit,) = open_units(trainer.ledger)
+    other = submit(trainer, plan_id=plan_id).json()["id"]
+    run_unit(trainer.ledger, unit, "wrk_1", "cpu")
     job = envelope(trainer, job_id)
     assert job["status"] == "running"
     assert events(trainer, job_id)[-1]["type"] == "paused"
     assert job["progress"]["done"] < 200
     (checkpoint,) = trainer.http.get(job["links"]["checkpoints"]).json()["data"]
     assert 0 < checkpoint["step"] < 200
-    trainer.ledger.settings = settings.model_copy(update={"segment": 600.0})
-    pump(trainer.ledger)
+    assert trainer.http.post(f"/v1/trainings/{other}/cancel").status_code == 202
+    pump(trainer.ledger)  # nobody waits now, so it may run to its end
     job = envelope(trainer, job_id)
     assert (job["status"], job["result"]["steps"]) == ("succeeded", 200)
     said = [event["message"] for event in events(trainer, job_id) if event["type"] == "said"]
@@ -229,9 +237,10 @@ def test_killed_twelve_times_it_ends_as_if_it_never_was(trainer, tmp_path, monke
 
 @pytest.mark.slow
 def test_one_that_dies_at_every_start_is_given_up(trainer, tmp_path, monkeypatch):
+    """The first start came to a checkpoint, which counts for no other."""
     job_id = submit(trainer).json()["id"]
     file = tmp_path / "deaths.txt"
-    file.write_text("step 1\n" * 5)
+    file.write_text("step 3\n" * 5)
     for name, value in fault_environment(f"tests.trainer.deaths:each_start:{file}").items():
         monkeypatch.setenv(name, value)
     for starts in range(5):
@@ -276,6 +285,22 @@ def test_two_processes_train_one_adapter(trainer):
     assert (job["status"], job["result"]["steps"]) == ("succeeded", 6)
 
 
+@pytest.mark.slow
+def test_where_one_of_two_processes_is_killed_both_start_again(trainer, tmp_path, monkeypatch):
+    job_id = submit(trainer).json()["id"]
+    file = tmp_path / "deaths.txt"
+    file.write_text("step 3\n")
+    for name, value in fault_environment(f"tests.trainer.deaths:one_rank:{file}").items():
+        monkeypatch.setenv(name, value)
+    run_unit(trainer.ledger, open_units(trainer.ledger)[0], "wrk_1", "cpu,cpu")
+    assert file.read_text() == ""
+    assert envelope(trainer, job_id)["status"] == "running"
+    run_unit(trainer.ledger, open_units(trainer.ledger)[0], "wrk_1", "cpu,cpu,cpu")
+    reap(trainer.ledger)
+    job = envelope(trainer, job_id)
+    assert (job["status"], job["result"]["steps"]) == ("succeeded", 6)
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -288,6 +313,13 @@ def test_two_processes_train_one_adapter(trainer):
         ({"settings": {"base.path": "/etc"}}, "invalid_recipe"),
         ({"settings": {"data.train": "/etc/passwd"}}, "invalid_recipe"),
         ({"settings": {"base": {"path": "/etc"}}}, "invalid_recipe"),
+        ({"settings": {".base": {"path": "/etc", "weights": []}}}, "invalid_recipe"),
+        ({"settings": {".data": {"train": "/etc/passwd", "sums": []}}}, "invalid_recipe"),
+        ({"settings": {".plan": {}}}, "invalid_recipe"),
+        ({"settings": {".preset": "lora"}}, "invalid_recipe"),
+        ({"settings": {"plan.weights": []}}, "invalid_recipe"),
+        ({"settings": {"base.path.": "/etc"}}, "invalid_recipe"),
+        ({"settings": {"checkpoints.keep": 1000}}, "invalid_recipe"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(trainer, words, code):
