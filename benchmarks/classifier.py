@@ -34,7 +34,6 @@ from trainer.presets import make_recipe
 
 PRESETS = ("alphalora", "mola", "adamole", "lora_dropout", "lora")
 ROUTED_BY_TOP_K = {"alphalora", "mola", "lora_dropout"}
-AGAINST = ("uniform", "mola:2468")
 PLANS = dict.fromkeys(PRESETS, "alphalora") | {"mola": "mola"}
 SETTINGS: dict[str, Any] = {
     "optimiser.learning_rate": 2e-3,
@@ -141,11 +140,9 @@ def command_of(model: Path, plans: Path, corpus: Corpus, folder: Path, changes: 
     """What compares plans on the same data."""
     words = ["tailora", "compare-training", plans / "alphalora.json", "--model", model]
     words += ["--data", corpus.train, "--held-out", corpus.held_out, "--out", folder / "comparison"]
-    words += ["--against", ",".join(("lora", *AGAINST))]
-    for name, value in (SETTINGS | changes).items():
+    words += ["--against", "lora,uniform,mola:2468"]
+    for name, value in (SETTINGS | BALANCE | changes).items():
         words += ["--set", f"{name}={value}"]
-    for arm in ("alphalora", *AGAINST):
-        words += [f"--set-arm={arm}:{name}={value}" for name, value in BALANCE.items()]
     return shlex.join(map(str, words))
 
 
