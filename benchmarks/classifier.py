@@ -43,8 +43,18 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 """The same for all presets; chosen by `--validate`."""
 
-BALANCE = {"mixture.balance_coefficient": 0.2}
-"""Of the presets whose balance is asked for: 0.001, a mean over 36 modules, does nothing here."""
+BALANCED = {"mixture.balance_coefficient": 0.2}
+"""Where balance is asked for: 0.001, for a mean over 36 modules, does nothing here."""
+
+OWN: dict[str, dict[str, Any]] = {
+    "alphalora": BALANCED,
+    "mola": BALANCED,
+    "lora_dropout": BALANCED,
+    "lora": {"optimiser.learning_rate": 1e-3},
+}
+"""Of single presets, chosen in the same way. The plain LoRA has all its ranks active at the scale
+of two experts' ranks, and diverges at the mixtures' learning rate.
+"""
 
 
 class Run(NamedTuple):
@@ -64,14 +74,13 @@ def run(
     folder: Path, model: Path, plan: Any, corpus: Corpus, preset: str, seed: int, changes: Any
 ) -> Run:
     """Train, or read what was trained."""
-    own = BALANCE if preset in ROUTED_BY_TOP_K else {}
     recipe = make_recipe(
         plan,
         task="classification",
         base={"path": str(model), "weights": plan.weights},
         data={"train": str(corpus.train), "held_out": str(corpus.held_out)},
         preset=preset,
-        changes=SETTINGS | own | changes | {"seed": seed},
+        changes=SETTINGS | OWN.get(preset, {}) | changes | {"seed": seed},
     )
     out, start = folder / f"{preset}-{seed}", time.monotonic()
     time_file = out / "seconds"
@@ -141,8 +150,10 @@ def command_of(model: Path, plans: Path, corpus: Corpus, folder: Path, changes: 
     words = ["tailora", "compare-training", plans / "alphalora.json", "--model", model]
     words += ["--data", corpus.train, "--held-out", corpus.held_out, "--out", folder / "comparison"]
     words += ["--against", "lora,uniform,mola:2468"]
-    for name, value in (SETTINGS | BALANCE | changes).items():
+    for name, value in (SETTINGS | BALANCED | changes).items():
         words += ["--set", f"{name}={value}"]
+    for name, value in OWN["lora"].items():
+        words += ["--set-arm", f"lora:{name}={value}"]
     return shlex.join(map(str, words))
 
 
