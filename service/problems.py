@@ -151,7 +151,8 @@ def _later(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
-def _retryable(status: int, code: str) -> bool:
+def is_retryable(status: int, code: str) -> bool:
+    """Whether the same request may well be answered later."""
     return status in (429, 503) or code in RETRYABLE
 
 
@@ -168,7 +169,7 @@ def response(problem: Problem, instance: str, request_id: str) -> JSONResponse:
         param=problem.errors[0].field if problem.errors else None,
         errors=problem.errors,
         request_id=request_id,
-        retryable=_retryable(status, problem.code),
+        retryable=is_retryable(status, problem.code),
     )
     headers = dict(problem.headers)
     if problem.code in _RETRY_SECONDS:
@@ -230,7 +231,7 @@ def example(status: int) -> dict[str, Any]:
         param=None,
         errors=[],
         request_id="req_0123456789abcdef01234567",
-        retryable=_retryable(status, code),
+        retryable=is_retryable(status, code),
     )
     return document.model_dump()
 
