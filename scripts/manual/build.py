@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,19 +38,25 @@ def assemble(source: Path) -> None:
 
 
 def build(out: Path) -> bool:
-    """Write the site to `out`; whether no page has a fault.
+    """Write the site to `out`; whether no page has a fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source"
+        assemble(source)
+        return render(source, out)
+
+
+def render(source: Path, out: Path) -> bool:
+    """Build the pages of `source`; whether none has a fault, all of which are printed.
 
     Faults are warnings of Sphinx, among them links to pages and headings that are not there, and
     whatever a browser would load from another origin. Links to other sites are not followed.
     """
     from sphinx.cmd.build import build_main
 
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source"
-        assemble(source)
-        words = ["-b", "html", "-q", "-n", "-W", "--keep-going", "-E"]
-        failed = build_main([*words, "-d", f"{folder}/doctrees", str(source), str(out)])
+    with tempfile.TemporaryDirectory() as doctrees:
+        words = ["-b", "html", "-q", "-n", "-W", "--keep-going", "-E", "-d", doctrees]
+        failed = build_main([*words, str(source), str(out)])
     loaded = foreign(out)
     for page, address in loaded:
-        print(f"{page}: a browser would load {address}")
+        sys.stderr.write(f"{page}: a browser would load {address}\n")
     return not failed and not loaded

@@ -58,14 +58,19 @@ def error_page() -> str:
 def metric_page() -> str:
     """Every family of /metrics."""
     found = [
-        [f"`{family.name}`", family.type, cell(family.documentation)] for family in families()
+        [f"`{name_of(family)}`", family.type, cell(family.documentation)] for family in families()
     ]
     return (
-        "# Metrics\n\nWhat `GET /metrics` answers. Samples of a counter end in `_total`. Those "
+        "# Metrics\n\nWhat `GET /metrics` answers. Those "
         "with `http` and `api` in their name belong to one API process, all others to the ledger: "
         "the same from every process. [Streams and metrics](../service.md#streams-and-metrics) "
         "says by what they are divided.\n\n" + rows(["metric", "type", ""], *found)
     )
+
+
+def name_of(family: Metric) -> str:
+    """As its samples are named; a histogram's besides end in `_bucket`, `_sum` and `_count`."""
+    return f"{family.name}_total" if family.type == "counter" else family.name
 
 
 def families() -> Iterator[Metric]:

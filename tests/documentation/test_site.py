@@ -1,0 +1,77 @@
+"""The site builds without a warning, and a page with a fault does not."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.manual.build import DOCS, REFERENCE, ROOT, render
+from scripts.manual.origins import foreign
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    built = subprocess.run(
+        [sys.executable, "-m", "scripts.manual", str(out)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr + built.stdout
+    return out
+
+
+def test_every_page_is_built_and_led_to(site):
+    names = [path.stem for path in (*DOCS.glob("*.md"), *DOCS.glob("*.ipynb"))]
+    pages = [*names, *(f"reference/{name}" for name in REFERENCE)]
+    index = (site / "index.html").read_text()
+    for page in pages:
+        assert (site / f"{page}.html").stat().st_size > 1000
+        assert page == "index" or f'href="{page}.html"' in index, f"docs/index.md leaves out {page}"
+
+
+def test_nothing_is_loaded_from_another_origin(site):
+    assert foreign(site) == []
+    assert len(list(site.rglob("*.html"))) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[there](other.md#there)", None),
+        ("[there](missing.md)", "missing.md"),
+        ("[there](other.md#nothing)", "nothing"),
+        ("[there](#nothing)", "nothing"),
+        ("![there](https://example.org/there.png)", "https://example.org/there.png"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_a_fault(tmp_path, capfd, text, says):
+    source = tmp_path / "source"
+    source.mkdir()
+    shutil.copy(DOCS / "conf.py", source)
+    toctree = "```{toctree}\nother\n```\n"
+    (source / "index.md").write_text(f"# Index\n\n{text}\n\n{toctree}")
+    (source / "other.md").write_text("# Other\n\n## There\n")
+    assert render(source, tmp_path / "out") is (says is None)
+    assert says is None or says in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.html", '<script src="https://cdn.example.org/a.js"></script>', 1),
+        ("a.html", '<link rel="stylesheet" href="//fonts.example.org/css">', 1),
+        ("a.html", '<p style="background: url(https://example.org/a.png)">', 1),
+        ("a.html", '<a href="https://example.org/">a link is followed, not loaded</a>', 0),
+        ("a.html", '<script src="_static/a.js"></script>', 0),
+        ("a.css", '@import "https://fonts.example.org/a.css";', 1),
+        ("a.css", "p { background: url(a.png) } /* https://example.org */", 0),
+        ("a.js", 'import("https://cdn.example.org/a.js")', 1),
+        ("a.js", "// see https://example.org", 0),
+    ],
+)
+def test_what_a_browser_would_load(tmp_path, name, text, found):
+    (tmp_path / name).write_text(text)
+    assert len(foreign(tmp_path)) == found
