@@ -17,16 +17,22 @@ ask() { # ask METHOD PATH [curl's options]: the answer's body; an error's body, 
     curl --silent --show-error --fail-with-body --request "$method" "$url$path" \
         ${TAILORA_API_KEY:+--header "Authorization: Bearer $TAILORA_API_KEY"} "$@"
 }
-field() { # field NAME: that of the JSON on standard input
-    python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+field() { # field NAME: that of the JSON on standard input; all of it where it has none
+    python3 -c 'import json, sys
+found = json.load(sys.stdin)
+print(found[sys.argv[1]]) if sys.argv[1] in found else sys.exit(json.dumps(found))' "$1"
 }
 json='Content-Type: application/json'
 
 echo "a plan"
 plan=$(ask POST /v1/plans --header "$json" --header 'Prefer: wait=60' \
     --data "{\"model\": \"$model\", \"expert_budget\": $budget}" | field id)
-until [ "$(ask GET "/v1/plans/$plan" --header 'Prefer: wait=60' | field status)" = succeeded ]; do
-    sleep 1
+while status=$(ask GET "/v1/plans/$plan" --header 'Prefer: wait=60' | field status); do
+    case $status in
+        succeeded) break ;;
+        queued | running) sleep 1 ;;
+        *) echo "$plan: $status; see $url/v1/plans/$plan" >&2 && exit 1 ;;
+    esac
 done
 ask GET "/v1/plans/$plan/export?format=csv"
 
