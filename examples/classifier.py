@@ -21,7 +21,11 @@ from trainer.presets import make_recipe
 
 FORMS = {
     "delivery": ("where is my {}", "the {} has not come yet", "when will you send the {}"),
-    "refund": ("I want my money back for the {}", "please refund the {}", "I return the {}, pay me"),
+    "refund": (
+        "I want my money back for the {}",
+        "please refund the {}",
+        "I return the {}, pay me",
+    ),
     "defect": ("the {} does not work", "my {} came with a crack", "the {} broke on the first day"),
     "question": ("which sizes has the {}", "is the {} made of steel", "does the {} come in green"),
 }

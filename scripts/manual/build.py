@@ -1,8 +1,7 @@
-"""The pages of docs/ and those that are made from the code, built by Sphinx."""
+"""The pages of docs/ and those that are made from the code, as a site."""
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 from scripts.manual.commands import command_page
 from scripts.manual.endpoints import endpoint_page
 from scripts.manual.notebook import notebook_page
-from scripts.manual.origins import foreign
 from scripts.manual.records import error_page, metric_page, setting_page
+from scripts.manual.render import render
 from scripts.manual.schemas import schema_page
 
 ROOT = Path(__file__).parents[2]
@@ -43,20 +42,3 @@ def build(out: Path) -> bool:
         source = Path(folder) / "source"
         assemble(source)
         return render(source, out)
-
-
-def render(source: Path, out: Path) -> bool:
-    """Build the pages of `source`; whether none has a fault, all of which are printed.
-
-    Faults are warnings of Sphinx, among them links to pages and headings that are not there, and
-    whatever a browser would load from another origin. Links to other sites are not followed.
-    """
-    from sphinx.cmd.build import build_main
-
-    with tempfile.TemporaryDirectory() as doctrees:
-        words = ["-b", "html", "-q", "-n", "-W", "--keep-going", "-E", "-d", doctrees]
-        failed = build_main([*words, str(source), str(out)])
-    loaded = foreign(out)
-    for page, address in loaded:
-        sys.stderr.write(f"{page}: a browser would load {address}\n")
-    return not failed and not loaded

@@ -46,5 +46,7 @@ def _all(site: Path) -> Iterator[tuple[Path, str]]:
             yield from ((file, each) for each in _IN_STYLES.findall(file.read_text("utf-8")))
         elif file.suffix in (".js", ".mjs"):
             text = file.read_text(encoding="utf-8")
-            loads = re.findall(r"(?:import|fetch|src\s*=)\s*\(?\s*[\"'`]((?:https?:)?//[^\"'`]+)", text)
+            loads = re.findall(
+                r"(?:import|fetch|src\s*=)\s*\(?\s*[\"'`]((?:https?:)?//[^\"'`]+)", text
+            )
             yield from ((file, each) for each in loads)

@@ -1,4 +1,4 @@
-"""What the documentation names exists: commands and options; and no paths or mirrors of a machine."""
+"""Commands and options that the documentation names exist; it names no place of a machine."""
 
 import re
 import shlex
@@ -60,7 +60,10 @@ def test_there_is_enough_to_look_at():
 @pytest.mark.parametrize("page", PRINTED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_paths_of_a_machine_and_no_mirror(page):
     text = page.read_text(encoding="utf-8")
-    assert re.findall(r"(?<![\w.…}/-])/(?:root|home|Users|tmp|work|opt|mnt|srv)\b[^\s`\"')]*", text) == []
+    assert (
+        re.findall(r"(?<![\w.…}/-])/(?:root|home|Users|tmp|work|opt|mnt|srv)\b[^\s`\"')]*", text)
+        == []
+    )
     assert "file://" not in text
     addresses = re.findall(r"https?://[^\s`\"'<>)\]]+", text)
     hosts = {urlsplit(address).hostname for address in addresses}
