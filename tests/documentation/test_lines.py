@@ -69,3 +69,11 @@ def test_no_paths_of_a_machine_and_no_mirror(page):
     hosts = {urlsplit(address).hostname for address in addresses}
     assert {host for host in hosts if host and not host.endswith("example.org")} <= HOSTS
     assert not re.search(r"--(?:extra-)?index-url|--find-links|--trusted-host", text)
+
+
+def test_links_of_the_repository_lead_somewhere():
+    """Those of docs/ are checked when the site is built."""
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        assert links
+        assert [link for link in links if not (ROOT / link).exists()] == []

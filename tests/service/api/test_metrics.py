@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 
 from ledger.clock import now
 from ledger.tables import jobs, units
+from scripts.manual.records import metric_page
 from service.app import create_app
 from tests.service.api.conftest import LAYERS
 from tests.worker.pump import pump
@@ -97,3 +98,15 @@ def test_requests_to_the_hub_by_status(api, hub):
     sent = [record.status for record in hub.requests]
     assert more("api_hub_requests_total", "401") == sent.count(401) == 1
     assert more("hub_requests_total", "206") + more("hub_requests_total", "200") > 0
+
+
+def test_every_family_is_in_the_reference(api):
+    api.done()
+    page = metric_page()
+    families = {
+        family.name
+        for family in text_string_to_metric_families(api.http.get("/metrics").text)
+        if not family.name.endswith("_created")
+    }
+    assert len(families) >= 17
+    assert {name for name in families if f"| `{name}" not in page} == set()
