@@ -9,6 +9,7 @@ source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3
 exclude_patterns = ["conf.py"]
 nitpicky = True
+smartquotes = False  # they make a dash of the two before an option
 
 html_theme = "furo"
 html_title = f"TaiLoRA {release}"
