@@ -6,7 +6,7 @@ from analyzer.aspect import corrected
 from analyzer.report import Analysis, LayerValue, MatrixResult
 from service.figures.errors import NothingToDraw
 from service.figures.figure import Axis, Figure, Panel, Series
-from service.figures.places import Place, depth
+from service.figures.places import Place, depth, short_name
 
 USUAL = (2.0, 6.0)
 SOURCE = "Martin, Peng and Mahoney 2021"
@@ -45,12 +45,20 @@ def alphas(analysis: Analysis) -> Figure:
     )
     return Figure(
         name="alphas",
-        title=f"{analysis.model}: alpha by layer",
+        title=f"{short_name(analysis.model)}: alpha by layer",
         subtitle=f"by {settings.estimator}{by_aspect}; {len(found)} matrices, "
         f"{len(analysis.layers)} layers",
-        panels=(Panel(x=axis, y=Axis(name="alpha"), series=series),),
+        panels=(Panel(x=axis, y=_axis(series), series=series),),
         notes=tuple(notes),
     )
+
+
+def _axis(series: Sequence[Series]) -> Axis:
+    """As high as the numbers, with a margin: the usual band may reach beyond."""
+    drawn = [each for each in series if each.kind != "band"]
+    own = [y for each in drawn for y in (*each.y, *each.low, *each.high) if y is not None]
+    margin = 0.08 * (max(own) - min(own)) or 0.5
+    return Axis(name="alpha", low=min(own) - margin, high=max(own) + margin)
 
 
 def _alpha(analysis: Analysis, matrix: MatrixResult) -> float | None:

@@ -43,7 +43,7 @@ def budgets(plan: Plan) -> Figure:
     )  # fmt: skip
     here = Series(
         name=f"the plan's budget, {plan.budget.experts}", kind="rule",
-        x=(float(columns.index(plan.budget.experts)),), dashed=True,
+        x=(float(columns.index(plan.budget.experts)),), colour=3, dashed=True,
     )  # fmt: skip
     values = [value for *_, value in cells]
     return Figure(

@@ -61,7 +61,16 @@ def make_canvas(figure: Figure, theme: Theme, width: float) -> "Canvas":
         axes = canvas.add_subplot(grid[place // columns, place % columns])
         draw_panel(axes, panel, theme, narrow=width / columns < WIDTHS["double"])
     canvas.suptitle("\n".join(lines), fontsize=8, x=0.01, ha="left")
+    _settle(canvas)
     return canvas
+
+
+def _settle(canvas: "Canvas") -> None:
+    """Lay out once; the solver's last digits differ from run to run, so they are cut off."""
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")
+    for axes in canvas.axes:
+        axes.set_position([round(each, 5) for each in axes.get_position().bounds])
 
 
 def _height(panel: Panel, width: float) -> float:

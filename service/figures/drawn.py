@@ -130,6 +130,8 @@ def _set_axis(axes: Any, axis: Axis, which: str, most: int) -> None:
     side.set_label_text(axis.label)
     if axis.scale == "log":
         getattr(axes, f"set_{which}scale")("log")
+    if axis.low is not None and axis.high is not None:
+        getattr(axes, f"set_{which}lim")(axis.low, axis.high)
     if axis.scale == "category":
         count = len(axis.categories)
         stride = max(1, -(-count // most))

@@ -9,6 +9,7 @@ from analyzer.tails import Fit
 from service.figures.errors import NothingToDraw
 from service.figures.figure import Axis, Figure, Panel, Series
 from service.figures.marchenko_pastur import law_of
+from service.figures.places import short_name
 
 BINS = 100
 MOST_BINS = 1000
@@ -39,7 +40,7 @@ def esd(
         notes.append(f"{density.zeros} eigenvalues at rounding level are in no bin")
     return Figure(
         name="esd",
-        title=f"{analysis.model}: {matrix.name}",
+        title=f"{short_name(analysis.model)}: {matrix.name}",
         subtitle=described(fit, analysis.settings.estimator),
         panels=(panel,),
         notes=tuple(notes),
@@ -61,7 +62,7 @@ def layer_esds(analysis: Analysis, pairs: Sequence[Pair], *, bins: int = BINS) -
     first = pairs[0][0]
     return Figure(
         name="esds",
-        title=f"{analysis.model}: layer {first.layer} of {first.stack}",
+        title=f"{short_name(analysis.model)}: layer {first.layer} of {first.stack}",
         subtitle=f"tails by {analysis.settings.estimator}",
         panels=tuple(panels),
         columns=min(2, len(panels)),

@@ -7,7 +7,7 @@ from allocator.plan import Plan
 from allocator.slots import slots_of
 from allocator.variants import replan
 from service.figures.figure import Axis, Figure, Panel, Series
-from service.figures.places import depth
+from service.figures.places import depth, short_name
 
 MEAN = "uniform"
 
@@ -60,7 +60,9 @@ def means_of(plan: Plan, counts: Sequence[int]) -> tuple[float, ...]:
 
 def named(plan: Plan) -> str:
     """The model, or what stands in for it."""
-    return plan.model or ("scores" if plan.values == "score" else "no model")
+    if plan.model:
+        return short_name(plan.model)
+    return "scores" if plan.values == "score" else "no model"
 
 
 def budget_words(plan: Plan) -> str:

@@ -24,6 +24,8 @@ class Axis(Record):
     scale: Literal["linear", "log", "category"] = "linear"
     categories: tuple[str, ...] = Field((), description="names of the positions 0, 1, …")
     reverse: bool = Field(False, description="the first position is at the top")
+    low: float | None = Field(None, description="where the axis starts; null: with its numbers")
+    high: float | None = None
 
     @property
     def label(self) -> str:

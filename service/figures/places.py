@@ -14,3 +14,9 @@ def depth(places: Iterable[Place]) -> tuple[Axis, dict[Place, int]]:
     several = len({stack for stack, _ in positions}) > 1
     names = tuple(f"{stack} {layer}" if several else str(layer) for stack, layer in positions)
     return Axis(name="layer", scale="category", categories=names), positions
+
+
+def short_name(model: str) -> str:
+    """A Hub id as it is; of a path the last part."""
+    plain = model.rstrip("/\\").replace("\\", "/")
+    return plain if plain.count("/") <= 1 and not plain.startswith("/") else plain.split("/")[-1]

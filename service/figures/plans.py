@@ -49,7 +49,7 @@ def plans(first: Plan, second: Plan, names: tuple[str, str]) -> Figure:
             Panel(title="experts", x=axis, y=count_axis(first), series=bars),
             Panel(
                 title="difference", x=axis, y=Axis(name="difference", unit="experts"),
-                series=(change, Series(name="none", kind="rule", y=(0.0,), colour="muted")),
+                series=(change, Series(name="no difference", kind="rule", y=(0.0,), colour="muted")),
             ),
         ),
         notes=tuple(notes),
