@@ -1,0 +1,181 @@
+"""A figure as the option of Apache ECharts 6: plain JSON, no functions, the figure's own numbers."""
+
+import math
+from typing import Any
+
+from service.figures.echarts_series import option_of
+from service.figures.figure import Axis, Figure, Panel
+from service.figures.palette import THEMES, Theme, ThemeName, stops
+
+Option = dict[str, Any]
+
+HEADER, LINE, PANEL, LEGEND, ROW, GAP = 34, 17, 260, 22, 13, 62
+"""Pixels: of titles, a line of text, a panel, a line of its legend, a row of categories, and the
+names of an axis.
+"""
+
+_TYPES = {"linear": "value", "log": "log", "category": "category"}
+_LEGENDS_A_LINE = 4
+
+
+def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
+    """What `chart.setOption` takes. Positions are shares of the chart's box, of which `pixels` is
+    the height that suits; its width is the page's.
+    """
+    colours = THEMES[theme]
+    boxes = _boxes(figure)
+    places = range(len(figure.panels))
+    return {
+        "backgroundColor": colours.background,
+        "textStyle": {"color": colours.ink},
+        "animation": False,
+        "aria": {"enabled": True, "label": {"description": _described(figure)}},
+        "title": [
+            _title(figure, colours),
+            *(_panel_title(panel, box, colours)
+              for panel, box in zip(figure.panels, boxes, strict=True) if panel.title),
+        ],
+        "tooltip": {"trigger": "item", "confine": True, "backgroundColor": colours.background,
+                    "textStyle": {"color": colours.ink}},
+        "toolbox": {"feature": {"dataZoom": {}, "restore": {}, "saveAsImage": {
+            "name": f"tailora-{figure.name}"}}, "right": 8},
+        "legend": [
+            _legend(panel, box, colours)
+            for panel, box in zip(figure.panels, boxes, strict=True) if panel.heat is None
+        ],
+        "grid": [box["grid"] for box in boxes],
+        "xAxis": [_axis(panel.x, place, colours, 26)
+                  for place, panel in enumerate(figure.panels)],
+        "yAxis": [_axis(panel.y, place, colours, 48)
+                  for place, panel in enumerate(figure.panels)],
+        "series": [
+            option_of(series, figure.panels[place], place, colours)
+            for place in places for series in figure.panels[place].series
+        ],
+        **_visual_maps(figure, boxes, colours),
+    }  # fmt: skip
+
+
+def pixels(figure: Figure) -> int:
+    """The height that suits."""
+    return _header(figure) + sum(_heights(figure))
+
+
+def _header(figure: Figure) -> int:
+    return HEADER + LINE * len([line for line in (figure.subtitle, *figure.notes) if line])
+
+
+def _heights(figure: Figure) -> list[int]:
+    """Of each row of panels, titles, names and legends included."""
+    heights = [_height(panel) for panel in figure.panels]
+    step = figure.columns
+    return [max(heights[place : place + step]) for place in range(0, len(heights), step)]
+
+
+def _height(panel: Panel) -> int:
+    rows = len(panel.y.categories) if panel.y.scale == "category" else 0
+    return max(PANEL, ROW * rows) + GAP + HEADER + _legend_height(panel)
+
+
+def _legend_height(panel: Panel) -> int:
+    return 0 if panel.heat else LEGEND * math.ceil(len(panel.series) / _LEGENDS_A_LINE)
+
+
+def _boxes(figure: Figure) -> list[Option]:
+    """Where each panel lies, as shares of the chart's box."""
+    total, heights, boxes = pixels(figure), _heights(figure), []
+    width = 100 / figure.columns
+    for place, panel in enumerate(figure.panels):
+        row, column = divmod(place, figure.columns)
+        top = _header(figure) + sum(heights[:row])
+        inner = heights[row] - GAP - HEADER - _legend_height(panel)
+        left = column * width
+        wide = 0.24 if panel.y.scale == "category" else 0.1
+        right = 0.12 if panel.heat else 0.03
+        boxes.append({
+            "top": _share(top, total),
+            "left": f"{left + 0.02 * width:.4g}%",
+            "middle": f"{left + 0.5 * width:.4g}%",
+            "legend": _share(top + HEADER + inner + GAP - 4, total),
+            "map": {"top": _share(top + HEADER, total), "left": f"{left + 0.9 * width:.4g}%"},
+            "grid": {
+                "top": _share(top + HEADER, total),
+                "height": _share(inner, total),
+                "left": f"{left + wide * width:.4g}%",
+                "width": f"{(1 - wide - right) * width:.4g}%",
+            },
+        })  # fmt: skip
+    return boxes
+
+
+def _share(size: float, total: float) -> str:
+    return f"{100 * size / total:.4g}%"
+
+
+def _title(figure: Figure, colours: Theme) -> Option:
+    lines = [line for line in (figure.subtitle, *figure.notes) if line]
+    return {
+        "text": figure.title, "subtext": "\n".join(lines), "left": 8, "top": 4, "itemGap": 6,
+        "textStyle": {"color": colours.ink, "fontSize": 14},
+        "subtextStyle": {"color": colours.muted, "fontSize": 12, "lineHeight": LINE},
+    }  # fmt: skip
+
+
+def _panel_title(panel: Panel, box: Option, colours: Theme) -> Option:
+    return {
+        "text": panel.title, "left": box["middle"], "top": box["top"], "textAlign": "center",
+        "textStyle": {"color": colours.ink, "fontSize": 12, "fontWeight": "normal"},
+    }  # fmt: skip
+
+
+def _legend(panel: Panel, box: Option, colours: Theme) -> Option:
+    return {
+        "data": [series.name for series in panel.series], "top": box["legend"],
+        "left": box["left"], "type": "scroll" if len(panel.series) > 3 * _LEGENDS_A_LINE
+        else "plain", "textStyle": {"color": colours.ink, "fontSize": 11}, "itemHeight": 10,
+    }  # fmt: skip
+
+
+def _axis(axis: Axis, place: int, colours: Theme, gap: int) -> Option:
+    found: Option = {
+        "gridIndex": place, "type": _TYPES[axis.scale], "name": axis.label,
+        "nameLocation": "middle", "nameGap": gap, "inverse": axis.reverse,
+        "nameTextStyle": {"color": colours.ink}, "axisLabel": {"color": colours.ink},
+        "axisLine": {"show": True, "lineStyle": {"color": colours.ink}},
+        "splitLine": {"show": axis.scale != "category", "lineStyle": {"color": colours.grid}},
+    }  # fmt: skip
+    if axis.scale == "category":
+        found["data"] = list(axis.categories)
+    else:
+        found["scale"] = True
+    if axis.low is not None:
+        found["min"] = axis.low
+    if axis.high is not None:
+        found["max"] = axis.high
+    return found
+
+
+def _visual_maps(figure: Figure, boxes: list[Option], colours: Theme) -> Option:
+    """The colour scale of every heat map; none where there is no heat map."""
+    maps, number = [], 0
+    for panel, box in zip(figure.panels, boxes, strict=True):
+        for series in panel.series:
+            if series.kind == "heat" and panel.heat is not None:
+                maps.append({
+                    "seriesIndex": number, "min": panel.heat.low, "max": panel.heat.high,
+                    "text": [panel.heat.name, ""], "calculable": True, "dimension": 2,
+                    "inRange": {"color": list(stops(panel.heat))}, "orient": "vertical",
+                    "textStyle": {"color": colours.ink}, **box["map"],
+                })  # fmt: skip
+            number += 1
+    return {"visualMap": maps} if maps else {}
+
+
+def _described(figure: Figure) -> str:
+    """For readers of the page who do not see it."""
+    panels = "; ".join(
+        f"{panel.y.label} against {panel.x.label}: "
+        f"{', '.join(series.name for series in panel.series)}"
+        for panel in figure.panels
+    )
+    return ". ".join(part for part in (figure.title, figure.subtitle, panels) if part) + "."
