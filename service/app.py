@@ -17,6 +17,7 @@ from service.comparisons.endpoints import router as comparisons
 from service.datasets.endpoints import PATH as DATASETS
 from service.datasets.endpoints import router as datasets
 from service.datasets.uploads import Uploads
+from service.figures.answering import Drawings
 from service.glimpses import Glimpses
 from service.guard import Guard
 from service.jobs.remembered import EndedJobs
@@ -76,6 +77,7 @@ def create_app(ledger: Ledger) -> FastAPI:
     app.state.refusals = Refusals(ledger.settings.refusals)
     app.state.ended_jobs = EndedJobs()
     app.state.uploads = Uploads()
+    app.state.drawings = Drawings()
     app.state.watches = Watches(ledger)
     app.state.http_metrics = HttpMetrics()
     app.state.readiness_threads = CapacityLimiter(MOST_HANGING)

@@ -15,6 +15,8 @@ from allocator.errors import AllocatorError
 from analyzer.errors import AnalyzerError
 from ledger import errors as ledger_errors
 from ledger.errors import LedgerError
+from service.figures import errors as figure_errors
+from service.figures.errors import FigureError
 from trainer.errors import TrainerError
 from worker.codes import INTERNAL, RETRYABLE, code_of
 
@@ -36,6 +38,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "database_unavailable": (503, "The database does not answer"),
     "datasets_full": (413, "The owner's datasets take all their room"),
     "deadline_exceeded": (500, "The work took too long"),
+    "format_unavailable": (422, "The format cannot be made here"),
     "host_not_allowed": (400, "The host name is not this machine's"),
     "hub_unavailable": (503, "The Hub does not answer"),
     "idempotency_key_invalid": (422, "The Idempotency-Key cannot be used"),
@@ -58,6 +61,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "not_expressible": (422, "The target cannot say this plan"),
     "not_found": (404, "There is nothing here"),
     "nothing_to_analyse": (422, "The model has no transformer blocks"),
+    "nothing_to_draw": (422, "The figure has nothing to show"),
     "path_not_allowed": (403, "The path is not allowed"),
     "plan_not_ready": (409, "The plan is not there yet"),
     "revision_not_found": (404, "There is no such revision"),
@@ -77,7 +81,7 @@ TITLES: dict[str, tuple[int, str]] = {
 }
 """Status and title by code; `docs/service.md` says what to do about each."""
 
-_LEDGER: dict[type[LedgerError], str] = {
+_LEDGER: dict[type[Exception], str] = {
     ledger_errors.DatabaseUnavailable: "database_unavailable",
     ledger_errors.WrongVersion: "wrong_version",
     ledger_errors.NotFound: "not_found",
@@ -87,6 +91,12 @@ _LEDGER: dict[type[LedgerError], str] = {
     ledger_errors.ExpiredCursor: "cursor_expired",
     ledger_errors.InvalidCursor: "invalid_cursor",
 }
+_FIGURES: dict[type[Exception], str] = {
+    figure_errors.UnknownFigure: "not_found",
+    figure_errors.NothingToDraw: "nothing_to_draw",
+    figure_errors.FormatUnavailable: "format_unavailable",
+}
+_OWN: dict[type[Exception], str] = {**_LEDGER, **_FIGURES}
 _RETRY_SECONDS = {"database_unavailable": 2, "hub_unavailable": 30, "wrong_version": 30}
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
@@ -140,7 +150,7 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, ledger_errors.QuotaExceeded):
         return Problem("quota_exceeded", str(error), headers=_later(error.seconds))
-    code = next((_LEDGER[kind] for kind in type(error).__mro__ if kind in _LEDGER), None)
+    code = next((_OWN[kind] for kind in type(error).__mro__ if kind in _OWN), None)
     code = code or code_of(error)
     if code == INTERNAL:
         return Problem(code, "an error that nobody expected; give the request id to the operator")
@@ -204,7 +214,7 @@ def install(app: FastAPI) -> None:
         log.error("request_failed", exc_info=error, path=request.url.path)
         return answer(request, problem_of(error))
 
-    for kind in (Problem, AnalyzerError, AllocatorError, TrainerError, LedgerError):
+    for kind in (Problem, AnalyzerError, AllocatorError, TrainerError, LedgerError, FigureError):
         app.add_exception_handler(kind, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

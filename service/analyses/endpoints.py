@@ -11,6 +11,7 @@ from ledger.results import measured_before
 from service.analyses.layers import add_layers, finished
 from service.analyses.schemas import AnalysisEnvelope, AnalysisRequest, Summary
 from service.context import Caller, Reader, TheLedger, Writer
+from service.figures.of_analyses import add_analysis_figures
 from service.jobs.answering import find, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import (
@@ -112,4 +113,5 @@ def _summary(text: str) -> str:
 
 
 add_layers(router)
+add_analysis_figures(router)
 add_shared(router, "analysis")

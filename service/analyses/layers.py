@@ -67,12 +67,8 @@ def add_layers(router: APIRouter) -> None:
     ) -> Esd:
         """The spectral density of one matrix, and the tail that was fitted."""
         analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
-        matrix = next((each for each in analysis.matrices if each.name == name), None)
-        if matrix is None:
-            raise Problem(
-                "not_found", f"{job_id} has no matrix {name[:100]}; see its layers for the names"
-            )
-        spectrum = _spectrum(ledger, job_id, matrix)
+        matrix = matrix_named(analysis, job_id, name)
+        spectrum = spectrum_of(ledger, job_id, matrix)
         fit = matrix.fits[analysis.settings.estimator]
         density, line = log_density(spectrum, bins), tail_line(spectrum, fit)
         return Esd(
@@ -100,7 +96,18 @@ def finished(ledger: Ledger, caller: Caller, job_id: str) -> str:
     return text
 
 
-def _spectrum(ledger: Ledger, job_id: str, matrix: MatrixResult) -> Spectrum:
+def matrix_named(analysis: Analysis, job_id: str, name: str) -> MatrixResult:
+    """A matrix of an analysis. Raises Problem."""
+    matrix = next((each for each in analysis.matrices if each.name == name), None)
+    if matrix is None:
+        raise Problem(
+            "not_found", f"{job_id} has no matrix {name[:100]}; see its layers for the names"
+        )
+    return matrix
+
+
+def spectrum_of(ledger: Ledger, job_id: str, matrix: MatrixResult) -> Spectrum:
+    """The eigenvalues of a matrix of an analysis. Raises Problem where they are not kept."""
     with ledger.database.read() as connection:
         job = by_id(connection, job_id)
         assert job is not None

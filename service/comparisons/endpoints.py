@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.comparisons.schemas import ComparisonEnvelope, ComparisonRequest
 from service.context import Reader, TheLedger, Writer
+from service.figures.of_trainings import add_comparison_figures
 from service.jobs.answering import find, look, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import IdempotencyKey, headers_of, key_of
@@ -41,4 +42,5 @@ def _documents(result: str | None) -> dict[str, str | None]:
     return {"result": result}
 
 
+add_comparison_figures(router)
 add_shared(router, "comparison")

@@ -1,6 +1,7 @@
 """Alpha by layer: a point for each matrix, and the mean of every layer."""
 
 from collections.abc import Iterator, Sequence
+from math import ceil, floor
 
 from analyzer.aspect import corrected
 from analyzer.report import Analysis, LayerValue, MatrixResult
@@ -58,7 +59,8 @@ def _axis(series: Sequence[Series]) -> Axis:
     drawn = [each for each in series if each.kind != "band"]
     own = [y for each in drawn for y in (*each.y, *each.low, *each.high) if y is not None]
     margin = 0.08 * (max(own) - min(own)) or 0.5
-    return Axis(name="alpha", low=min(own) - margin, high=max(own) + margin)
+    low, high = floor(20 * (min(own) - margin)) / 20, ceil(20 * (max(own) + margin)) / 20
+    return Axis(name="alpha", low=low, high=high)
 
 
 def _alpha(analysis: Analysis, matrix: MatrixResult) -> float | None:

@@ -52,6 +52,7 @@ def budgets(plan: Plan) -> Figure:
         subtitle=f"{plan.method}, rounded by webster",
         panels=(
             Panel(
+                title="experts",
                 x=Axis(name="budget", unit="experts over all layers", scale="category",
                        categories=tuple(map(str, columns))),
                 y=axis.model_copy(update={"reverse": True}),

@@ -66,7 +66,7 @@ def _heat(series: Checkpoints, axis: Axis, names: tuple[str, ...]) -> Panel:
         y=tuple(float(y) for _, y, _ in cells), values=tuple(values),
     )  # fmt: skip
     return Panel(
-        title="by layer",
+        title="alpha by layer",
         x=Axis(name="checkpoint", scale="category", categories=names),
         y=axis.model_copy(update={"reverse": True}),
         series=(cell,),
@@ -75,9 +75,7 @@ def _heat(series: Checkpoints, axis: Axis, names: tuple[str, ...]) -> Panel:
 
 
 def _means(series: Checkpoints, names: tuple[str, ...]) -> Panel:
-    columns = [
-        [layer.alphas[place] for layer in series.layers] for place in range(len(names))
-    ]
+    columns = [[layer.alphas[place] for layer in series.layers] for place in range(len(names))]
     means = tuple(
         fmean(known) if (known := [a for a in column if a is not None]) else None
         for column in columns

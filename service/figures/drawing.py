@@ -70,7 +70,8 @@ def _settle(canvas: "Canvas") -> None:
     canvas.draw_without_rendering()
     canvas.set_layout_engine("none")
     for axes in canvas.axes:
-        axes.set_position([round(each, 5) for each in axes.get_position().bounds])
+        left, bottom, width, height = (round(each, 5) for each in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def _height(panel: Panel, width: float) -> float:
@@ -117,4 +118,3 @@ def _settings(theme: Theme) -> Any:
         "text.parse_math": False, "axes.unicode_minus": True,
         "axes.linewidth": 0.6, "grid.linewidth": 0.4,
     })  # fmt: skip
-

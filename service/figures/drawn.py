@@ -28,8 +28,10 @@ def draw_panel(axes: Any, panel: Panel, theme: Theme, *, narrow: bool) -> None:
     axes.set_axisbelow(True)
     if panel.heat is None:
         axes.grid(visible=True)
+    if panel.heat is None and len(panel.series) > 1:
+        below = -0.4 if _is_long(panel.x) else -0.22
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=1 if narrow else 2, frameon=False
+            loc="upper center", bbox_to_anchor=(0.5, below), ncols=1 if narrow else 2, frameon=False
         )
 
 
@@ -136,13 +138,18 @@ def _set_axis(axes: Any, axis: Axis, which: str, most: int) -> None:
         count = len(axis.categories)
         stride = max(1, -(-count // most))
         places = list(range(0, count, stride))
-        long = which == "x" and any(len(axis.categories[place]) > 6 for place in places)
+        long = which == "x" and _is_long(axis)
         side.set_ticks(
             places, [axis.categories[place] for place in places],
             rotation=30 if long else 0, ha="right" if long or which == "y" else "center",
         )  # fmt: skip
         ends = (-0.6, count - 0.4)
         getattr(axes, f"set_{which}lim")(*(reversed(ends) if axis.reverse else ends))
+
+
+def _is_long(axis: Axis) -> bool:
+    """Whether names of categories need to be turned to stand beside each other."""
+    return any(len(name) > 6 for name in axis.categories)
 
 
 def _numbers(values: Sequence[Number]) -> list[float]:

@@ -1,4 +1,4 @@
-"""A figure as the option of Apache ECharts 6: plain JSON, no functions, the figure's own numbers."""
+"""A figure as the option of Apache ECharts 6: JSON without functions, the same numbers."""
 
 import math
 from typing import Any
@@ -44,9 +44,9 @@ def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
             for panel, box in zip(figure.panels, boxes, strict=True) if panel.heat is None
         ],
         "grid": [box["grid"] for box in boxes],
-        "xAxis": [_axis(panel.x, place, colours, 26)
+        "xAxis": [_axis(panel.x, place, colours) | {"nameGap": 26}
                   for place, panel in enumerate(figure.panels)],
-        "yAxis": [_axis(panel.y, place, colours, 48)
+        "yAxis": [_axis(panel.y, place, colours) | _upwards(panel)
                   for place, panel in enumerate(figure.panels)],
         "series": [
             option_of(series, figure.panels[place], place, colours)
@@ -90,7 +90,7 @@ def _boxes(figure: Figure) -> list[Option]:
         top = _header(figure) + sum(heights[:row])
         inner = heights[row] - GAP - HEADER - _legend_height(panel)
         left = column * width
-        wide = 0.24 if panel.y.scale == "category" else 0.1
+        wide = 0.1 if panel.y.scale != "category" else 0.3 if figure.columns > 1 else 0.15
         right = 0.12 if panel.heat else 0.03
         boxes.append({
             "top": _share(top, total),
@@ -133,13 +133,14 @@ def _legend(panel: Panel, box: Option, colours: Theme) -> Option:
         "data": [series.name for series in panel.series], "top": box["legend"],
         "left": box["left"], "type": "scroll" if len(panel.series) > 3 * _LEGENDS_A_LINE
         else "plain", "textStyle": {"color": colours.ink, "fontSize": 11}, "itemHeight": 10,
+        "itemWidth": 14,
     }  # fmt: skip
 
 
-def _axis(axis: Axis, place: int, colours: Theme, gap: int) -> Option:
+def _axis(axis: Axis, place: int, colours: Theme) -> Option:
     found: Option = {
         "gridIndex": place, "type": _TYPES[axis.scale], "name": axis.label,
-        "nameLocation": "middle", "nameGap": gap, "inverse": axis.reverse,
+        "nameLocation": "middle", "inverse": axis.reverse,
         "nameTextStyle": {"color": colours.ink}, "axisLabel": {"color": colours.ink},
         "axisLine": {"show": True, "lineStyle": {"color": colours.ink}},
         "splitLine": {"show": axis.scale != "category", "lineStyle": {"color": colours.grid}},
@@ -155,6 +156,16 @@ def _axis(axis: Axis, place: int, colours: Theme, gap: int) -> Option:
     return found
 
 
+def _upwards(panel: Panel) -> Option:
+    """Names of categories are cut to the room beside the panel; bars start at zero."""
+    if panel.y.scale == "category":
+        where = "start" if panel.y.reverse else "end"
+        label = {"width": 110, "overflow": "truncate"}
+        return {"nameLocation": where, "nameGap": 8, "axisLabel": label}
+    bars = any(series.kind == "bars" for series in panel.series)
+    return {"nameGap": 48, **({"scale": False} if bars else {})}
+
+
 def _visual_maps(figure: Figure, boxes: list[Option], colours: Theme) -> Option:
     """The colour scale of every heat map; none where there is no heat map."""
     maps, number = [], 0
@@ -163,7 +174,7 @@ def _visual_maps(figure: Figure, boxes: list[Option], colours: Theme) -> Option:
             if series.kind == "heat" and panel.heat is not None:
                 maps.append({
                     "seriesIndex": number, "min": panel.heat.low, "max": panel.heat.high,
-                    "text": [panel.heat.name, ""], "calculable": True, "dimension": 2,
+                    "calculable": True, "dimension": 2,
                     "inRange": {"color": list(stops(panel.heat))}, "orient": "vertical",
                     "textStyle": {"color": colours.ink}, **box["map"],
                 })  # fmt: skip

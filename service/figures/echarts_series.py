@@ -79,9 +79,7 @@ def _errors(series: Series, panel: Panel, colour: str) -> Option:
     """The interval is a line with caps; it is told with the point too."""
     data = [
         {"value": list(row), **({"name": series.labels[place]} if series.labels else {})}
-        for place, row in enumerate(
-            zip(series.x, series.y, series.low, series.high, strict=True)
-        )
+        for place, row in enumerate(zip(series.x, series.y, series.low, series.high, strict=True))
     ]
     intervals = [
         [{"coord": [x, low]}, {"coord": [x, high]}]

@@ -1,9 +1,9 @@
 """Errors of figures.
 
-    FigureError
-    ├── UnknownFigure         no figure of that name
-    ├── NothingToDraw         the document lacks what the figure shows
-    └── FormatUnavailable     the library that writes the format is not installed
+FigureError
+├── UnknownFigure         no figure of that name
+├── NothingToDraw         the document lacks what the figure shows
+└── FormatUnavailable     the library that writes the format is not installed
 """
 
 

@@ -70,6 +70,24 @@ def layer_esds(analysis: Analysis, pairs: Sequence[Pair], *, bins: int = BINS) -
     )
 
 
+def of_layer(analysis: Analysis, layer: int, stack: str | None = None) -> list[MatrixResult]:
+    """The matrices of a layer (of the first stack where none is named), experts and routers left
+    out where there are adapted ones.
+
+    Raises NothingToDraw where there is no such layer.
+    """
+    found = [each for each in analysis.matrices if each.layer == layer]
+    stacks = dict.fromkeys(each.stack for each in found)
+    own = [each for each in found if each.stack == (stack or next(iter(stacks), None))]
+    if not own:
+        known = ", ".join(str(each.name) for each in analysis.stacks) or "none"
+        raise NothingToDraw(
+            f"the analysis has no layer {layer}{f' in stack {stack}' if stack else ''}; its stacks "
+            f"are {known}, and layers count from 0"
+        )
+    return [each for each in own if each.role == "adaptable"] or own
+
+
 def described(fit: Fit, estimator: str) -> str:
     """What a fit found, or why there is none."""
     if fit.alpha is None or fit.xmin is None:

@@ -66,7 +66,9 @@ def _line(lines: Lines, step: int | None) -> Mapping[str, Any]:
     found = next((line for line in lines if line["step"] == step), None)
     if found is None:
         first, last = lines[0]["step"], lines[-1]["step"]
-        raise NothingToDraw(f"there are no metrics of step {step}; there are from {first} to {last}")
+        raise NothingToDraw(
+            f"there are no metrics of step {step}; there are from {first} to {last}"
+        )
     return found
 
 

@@ -38,6 +38,7 @@ def plans(first: Plan, second: Plan, names: tuple[str, str]) -> Figure:
         name=f"{names[1]} less {names[0]}", kind="bars", x=tuple(map(float, both)),
         y=tuple(counts[1][place] - counts[0][place] for place in both), colour=1,
     )  # fmt: skip
+    none = Series(name="no difference", kind="rule", y=(0.0,), colour="muted")
     notes = list(dict.fromkeys(note for plan in pair for note in per_module_note(plan)))
     if len(both) < len(places):
         notes.append("some layers are in one of the plans only")
@@ -49,7 +50,7 @@ def plans(first: Plan, second: Plan, names: tuple[str, str]) -> Figure:
             Panel(title="experts", x=axis, y=count_axis(first), series=bars),
             Panel(
                 title="difference", x=axis, y=Axis(name="difference", unit="experts"),
-                series=(change, Series(name="no difference", kind="rule", y=(0.0,), colour="muted")),
+                series=(change, none),
             ),
         ),
         notes=tuple(notes),

@@ -7,6 +7,7 @@ from allocator.methods import method_named
 from ledger.access import Ledger
 from ledger.jobs import get
 from service.context import Caller, Reader, TheLedger, Writer
+from service.figures.of_plans import add_plan_figures
 from service.jobs.answering import body_of_done, find, look, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.remembered import Body
@@ -125,4 +126,5 @@ def _documents(plan: str | None) -> dict[str, str | None]:
 
 
 add_export(router)
+add_plan_figures(router)
 add_shared(router, "plan")

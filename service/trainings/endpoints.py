@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from service.context import Reader, TheLedger, Writer
+from service.figures.of_trainings import add_training_figures
 from service.jobs.answering import find, look, send, send_submitted
 from service.jobs.endpoints import JobId, add_shared
 from service.jobs.submission import IdempotencyKey, headers_of, key_of
@@ -43,4 +44,5 @@ def _documents(result: str | None) -> dict[str, str | None]:
 
 add_progress(router)
 add_files(router)
+add_training_figures(router)
 add_shared(router, "training")

@@ -1,16 +1,25 @@
 """Every endpoint by every kind of caller, by the router: a new one without a row fails."""
 
+import json
+
 import pytest
 
 from ledger.jobs import NewJob, create
 from ledger.keys import revoke_key
 from ledger.results import put_result
-from ledger.runs import put_file
+from ledger.runs import put_file, put_metrics
 from ledger.settle import finish_job
 from tests.service.api.conftest import BUDGET
 from tests.service.api.keys import REACHED, new_key
+from tests.service.figures.documents import compared, metrics_lines
 from tests.worker.pump import pump
 
+FIGURES = {
+    "plan": "experts", "analysis": "alphas", "training": "load", "comparison": "comparison",
+}  # fmt: skip
+COMPARED = {"schema": "tailora.comparison-result/1", "status": "finished", "files": [],
+            "comparison": compared().model_dump(mode="json")}  # fmt: skip
+RESULTS = {"training": "{}", "comparison": json.dumps(COMPARED)}
 UPLOAD = {"params": {"name": "texts.csv"}, "content": b"text,label\na,1\nb,2\n"}
 CSV = {"content-type": "text/csv"}
 CALLERS = ("none", "read", "write", "admin", "gated", "revoked", "other")
@@ -33,6 +42,7 @@ TABLE = {
     ("GET", "/v1/plans"): ITS_OWN,
     ("GET", "/v1/plans/{job_id}"): SEES,
     ("GET", "/v1/plans/{job_id}/export"): SEES,
+    ("GET", "/v1/plans/{job_id}/figures/{name}"): SEES,
     ("GET", "/v1/plans/{job_id}/events"): SEES,
     ("POST", "/v1/plans/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
     ("POST", "/v1/plans/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
@@ -48,6 +58,7 @@ TABLE = {
     ("GET", "/v1/trainings/{job_id}/checkpoints"): SEES,
     ("GET", "/v1/trainings/{job_id}/adapter"): SEES,
     ("GET", "/v1/trainings/{job_id}/adapter/{name}"): SEES,
+    ("GET", "/v1/trainings/{job_id}/figures/{name}"): SEES,
     ("GET", "/v1/trainings/{job_id}/events"): SEES,
     ("POST", "/v1/trainings/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
     ("POST", "/v1/trainings/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
@@ -55,6 +66,7 @@ TABLE = {
     ("POST", "/v1/comparisons"): (401, 403, 422, 422, 403, 401, 404),
     ("GET", "/v1/comparisons"): ITS_OWN,
     ("GET", "/v1/comparisons/{job_id}"): SEES,
+    ("GET", "/v1/comparisons/{job_id}/figures/{name}"): SEES,
     ("GET", "/v1/comparisons/{job_id}/events"): SEES,
     ("POST", "/v1/comparisons/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
     ("POST", "/v1/comparisons/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
@@ -65,6 +77,7 @@ TABLE = {
     ("GET", "/v1/analyses/{job_id}/document"): SEES,
     ("GET", "/v1/analyses/{job_id}/layers"): SEES,
     ("GET", "/v1/analyses/{job_id}/layers/{name}/esd"): SEES,
+    ("GET", "/v1/analyses/{job_id}/figures/{name}"): SEES,
     ("GET", "/v1/analyses/{job_id}/events"): SEES,
     ("POST", "/v1/analyses/{job_id}/cancel"): (401, 403, 409, 409, 403, 401, 404),
     ("POST", "/v1/analyses/{job_id}/retry"): (401, 403, 409, 409, 403, 401, 404),
@@ -112,7 +125,8 @@ def ended(api, kind: str) -> str:
         job_id = create(connection, new)
         digest = api.ledger.artifacts.put(connection, b"{}")
         put_file(connection, job_id, "adapter/config.json", artifact=digest, size=2)
-        put_result(connection, api.ledger.artifacts, job_id, "{}", None)
+        put_metrics(connection, job_id, metrics_lines(2))
+        put_result(connection, api.ledger.artifacts, job_id, RESULTS[kind], None)
         finish_job(connection, job_id, "succeeded", "the training is there")
     return job_id
 
@@ -122,6 +136,8 @@ def request(api, method: str, path: str, job: dict[str, str], headers) -> int:
     kinds = {"analyses": "analysis", "trainings": "training", "comparisons": "comparison"}
     kind = kinds.get([*path.split("/"), "", ""][2], "plan")
     name = "config.json" if kind == "training" else job["name"]
+    if "figures" in path:
+        name = FIGURES[kind]
     address = path.format(job_id=job[kind], name=name, code="conflict", name_or_id=job["dataset"])
     if (method, path) == ("POST", "/v1/datasets"):
         return api.http.post(path, headers={**CSV, **headers}, **UPLOAD).status_code
