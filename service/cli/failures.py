@@ -8,6 +8,7 @@ from allocator.errors import AllocatorError
 from analyzer.errors import AnalyzerError, BadModel, HubUnavailable, ModelNotFound
 from ledger.errors import DatabaseUnavailable, LedgerError, NotFound, PathNotAllowed
 from service.client.errors import ClientError, JobFailed, Refused, ServiceUnreachable
+from service.figures.errors import FigureError
 from trainer.errors import BadAdapter, ModelMismatch, TrainerError
 from worker.errors import WorkerError
 
@@ -18,7 +19,7 @@ class CommandError(Exception):
 
 EXPECTED = (
     CommandError, AnalyzerError, AllocatorError, TrainerError, LedgerError, WorkerError,
-    ClientError,
+    ClientError, FigureError,
 )  # fmt: skip
 """Errors that are the user's to mend: one line, no traceback."""
 

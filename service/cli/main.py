@@ -22,6 +22,7 @@ from service.cli.jobs import jobs
 from service.cli.keys import keys
 from service.cli.merge import merge
 from service.cli.plan import plan
+from service.cli.plot import plot
 from service.cli.processes import api, dispatcher, serve, worker
 from service.cli.prune import prune
 from service.cli.to_lora import to_lora
@@ -42,6 +43,7 @@ app.command()(analyze)
 app.command()(plan)
 app.command()(compare)
 app.command()(explain)
+app.command()(plot)
 app.command()(export)
 app.command("import")(import_plan)
 app.command()(train)

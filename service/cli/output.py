@@ -50,8 +50,13 @@ def check_out(out: Path | None) -> None:
 
 def write_whole(path: Path, content: str) -> None:
     """Write a file at once: it is there whole or not at all. Raises CommandError."""
+    write_bytes(path, content.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same of bytes. Raises CommandError."""
     try:
-        with NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as draft:
+        with NamedTemporaryFile("wb", dir=path.parent, delete=False) as draft:
             try:
                 draft.write(content)
                 draft.flush()

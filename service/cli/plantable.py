@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from allocator.plan import Plan, PlanLayer
+from service.cli.chart import show_counts
 from service.cli.layout import or_dash, print_line, print_table
 from service.cli.stability import show_stability
 
@@ -33,6 +34,8 @@ def show_plan(console: Console, plan: Plan) -> None:
     size = "" if trainable is None else f", {trainable:,} trainable parameters"
     print_line(console, f"sum {plan.budget.allocated}{size}, digest {plan.digest[:12]}")
     show_stability(console, plan)
+    if console.is_terminal:
+        show_counts(console, plan)
 
 
 def _row(layer: PlanLayer, names: Sequence[str]) -> tuple[str, ...]:

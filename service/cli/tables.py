@@ -11,6 +11,7 @@ from allocator.wording import runs
 from analyzer.outline import Matrix, Outline, Skipped
 from analyzer.report import Analysis, ExpertsValue, LayerValue, MatrixResult
 from analyzer.series import Series
+from service.cli.chart import show_alphas
 from service.cli.distributions import show_distributions
 from service.cli.layout import or_dash, print_line, print_table
 from service.cli.sizes import format_seconds, format_size
@@ -82,6 +83,8 @@ def show_analysis(console: Console, analysis: Analysis) -> None:
     )
     show_distributions(console, analysis)
     show_layers(console, analysis)
+    if console.is_terminal:
+        show_alphas(console, analysis)
 
 
 def show_layers(console: Console, analysis: Analysis) -> None:

@@ -86,8 +86,8 @@ def _band(axes: Any, panel: Panel, series: Series, theme: Theme, _: Any) -> Any:
 def _errors(axes: Any, panel: Panel, series: Series, theme: Theme, _: Any) -> Any:
     """An error bar from low to high around y; none where there is no interval."""
     y, low, high = map(_numbers, (series.y, series.low, series.high))
-    below = [0.0 if math.isnan(end) else at - end for at, end in zip(y, low, strict=True)]
-    above = [0.0 if math.isnan(end) else end - at for at, end in zip(y, high, strict=True)]
+    below = [at - end for at, end in zip(y, low, strict=True)]
+    above = [end - at for at, end in zip(y, high, strict=True)]
     found = axes.errorbar(
         _numbers(series.x), y, yerr=[below, above], fmt=_MARKERS[mark(series.colour)],
         markersize=2.5, capsize=2, linewidth=0.8, color=theme.colour(series.colour),
