@@ -60,7 +60,7 @@ def make_canvas(figure: Figure, theme: Theme, width: float) -> "Canvas":
     for place, panel in enumerate(figure.panels):
         axes = canvas.add_subplot(grid[place // columns, place % columns])
         draw_panel(axes, panel, theme, narrow=width / columns < WIDTHS["double"])
-    canvas.suptitle("\n".join(lines), fontsize=8, x=0.01, ha="left")
+    canvas.suptitle("\n".join(lines), fontsize=8, x=0.01, ha="left", parse_math=False)
     _settle(canvas)
     return canvas
 
@@ -115,6 +115,5 @@ def _settings(theme: Theme) -> Any:
         "axes.edgecolor": theme.ink, "axes.labelcolor": theme.ink, "axes.titlecolor": theme.ink,
         "xtick.color": theme.ink, "ytick.color": theme.ink, "grid.color": theme.grid,
         "legend.facecolor": theme.background, "legend.edgecolor": theme.grid,
-        "text.parse_math": False, "axes.unicode_minus": True,
         "axes.linewidth": 0.6, "grid.linewidth": 0.4,
     })  # fmt: skip

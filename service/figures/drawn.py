@@ -24,15 +24,17 @@ def draw_panel(axes: Any, panel: Panel, theme: Theme, *, narrow: bool) -> None:
         artist.set_gid(f"series-{place}")
     _set_axis(axes, panel.x, "x", _MOST_TICKS // 2 if narrow else _MOST_TICKS)
     _set_axis(axes, panel.y, "y", 250)
-    axes.set_title(panel.title)
+    axes.set_title(panel.title, parse_math=False)
     axes.set_axisbelow(True)
     if panel.heat is None:
         axes.grid(visible=True)
     if panel.heat is None and len(panel.series) > 1:
         below = -0.4 if _is_long(panel.x) else -0.22
-        axes.legend(
+        legend = axes.legend(
             loc="upper center", bbox_to_anchor=(0.5, below), ncols=1 if narrow else 2, frameon=False
         )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
 
 
 def _points(axes: Any, panel: Panel, series: Series, theme: Theme, _: Any) -> Any:
@@ -129,7 +131,7 @@ _DRAW: dict[str, Callable[[Any, Panel, Series, Theme, Sequence[Series]], Any]] =
 
 def _set_axis(axes: Any, axis: Axis, which: str, most: int) -> None:
     side = getattr(axes, f"{which}axis")
-    side.set_label_text(axis.label)
+    side.set_label_text(axis.label, parse_math=False)
     if axis.scale == "log":
         getattr(axes, f"set_{which}scale")("log")
     if axis.low is not None and axis.high is not None:
@@ -141,7 +143,8 @@ def _set_axis(axes: Any, axis: Axis, which: str, most: int) -> None:
         long = which == "x" and _is_long(axis)
         side.set_ticks(
             places, [axis.categories[place] for place in places],
-            rotation=30 if long else 0, ha="right" if long or which == "y" else "center",
+            rotation=30 if long else 0, parse_math=False,
+            ha="right" if long or which == "y" else "center",
         )  # fmt: skip
         ends = (-0.6, count - 0.4)
         getattr(axes, f"set_{which}lim")(*(reversed(ends) if axis.reverse else ends))

@@ -37,7 +37,7 @@ def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
         ],
         "tooltip": {"trigger": "item", "confine": True, "backgroundColor": colours.background,
                     "textStyle": {"color": colours.ink}},
-        "toolbox": {"feature": {"dataZoom": {}, "restore": {}, "saveAsImage": {
+        "toolbox": {"feature": {"dataZoom": {"filterMode": "none"}, "restore": {}, "saveAsImage": {
             "name": f"tailora-{figure.name}"}}, "right": 8},
         "legend": [
             _legend(panel, box, colours)
@@ -90,7 +90,8 @@ def _boxes(figure: Figure) -> list[Option]:
         top = _header(figure) + sum(heights[:row])
         inner = heights[row] - GAP - HEADER - _legend_height(panel)
         left = column * width
-        wide = 0.1 if panel.y.scale != "category" else 0.3 if figure.columns > 1 else 0.15
+        wide = (0.3 if figure.columns > 1 else 0.15) if panel.y.scale == "category" else 0.1
+        wide = max(wide, 0.16) if figure.columns > 1 else wide
         right = 0.12 if panel.heat else 0.03
         boxes.append({
             "top": _share(top, total),
@@ -149,10 +150,9 @@ def _axis(axis: Axis, place: int, colours: Theme) -> Option:
         found["data"] = list(axis.categories)
     else:
         found["scale"] = True
-    if axis.low is not None:
-        found["min"] = axis.low
-    if axis.high is not None:
-        found["max"] = axis.high
+    if axis.low is not None and axis.high is not None:
+        found |= {"min": axis.low, "max": axis.high}
+        found["axisLabel"] |= {"showMinLabel": False, "showMaxLabel": False}
     return found
 
 

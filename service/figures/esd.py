@@ -13,6 +13,8 @@ from service.figures.places import short_name
 
 BINS = 100
 MOST_BINS = 1000
+_ROOM = 1.3
+"""Beside the smallest and the largest eigenvalue, as a factor."""
 Pair = tuple[MatrixResult, Spectrum]
 
 
@@ -130,9 +132,17 @@ def _panel(
                 dashed=True, thick=True,
             ),
         ]  # fmt: skip
+    known = [value for value in (*heights, *(line[1] if line else ())) if value]
+    edges = density.edges.tolist() or [1.0]
     return Panel(
-        x=Axis(name="eigenvalue λ", scale="log"),
-        y=Axis(name="density", unit="share per λ", scale="log"),
+        x=Axis(name="eigenvalue λ", scale="log", low=edges[0] / _ROOM, high=edges[-1] * _ROOM),
+        y=Axis(
+            name="density",
+            unit="share per λ",
+            scale="log",
+            low=min(known, default=1.0) / 2,
+            high=max(known, default=1.0) * 2,
+        ),
         series=tuple(series),
     ), notes
 
