@@ -13,6 +13,7 @@ RUN python -m compileall -q "$(python -c 'import sysconfig; print(sysconfig.get_
     && install -d -o tailora -g tailora -m 750 /data /cache \
     && install -d /models /datasets
 ENV HF_HOME=/cache/huggingface \
+    MPLCONFIGDIR=/tmp/matplotlib \
     PIP_CACHE_DIR=/var/cache/pip \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
@@ -26,7 +27,7 @@ WORKDIR /home/tailora
 # Requirements as files of their own: a change elsewhere in pyproject.toml installs nothing again.
 FROM base AS requirements
 COPY pyproject.toml scripts/list_requirements.py /source/
-RUN python /source/list_requirements.py server >/api.txt \
+RUN python /source/list_requirements.py server plots >/api.txt \
     && python /source/list_requirements.py server analyze >/worker.txt \
     && python /source/list_requirements.py server train >/trainer.txt
 

@@ -17,6 +17,7 @@ from analyzer.series import Series
 from ledger.access import Ledger
 from ledger.settings import load_settings
 from service.app import create_app
+from service.figures.figure import Figure
 from trainer.assessment import Assessment
 from trainer.compare.document import Comparison as TrainingComparison
 from trainer.compare.results import Compared
@@ -32,6 +33,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "tailora.plan.1.json": Plan,
     "tailora.comparison.1.json": Comparison,
     "tailora.explanation.1.json": Explanation,
+    "tailora.figure.1.json": Figure,
     "tailora.recipe.1.json": Recipe,
     "tailora.origin.1.json": Origin,
     "tailora.evaluation.1.json": Assessment,

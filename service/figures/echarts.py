@@ -152,7 +152,9 @@ def _axis(axis: Axis, place: int, colours: Theme) -> Option:
         found["scale"] = True
     if axis.low is not None and axis.high is not None:
         found |= {"min": axis.low, "max": axis.high}
-        found["axisLabel"] |= {"showMinLabel": False, "showMaxLabel": False}
+        found["axisLabel"] |= {
+            "showMinLabel": False, "showMaxLabel": False, "width": 44, "overflow": "truncate",
+        }  # fmt: skip
     return found
 
 

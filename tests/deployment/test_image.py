@@ -44,7 +44,7 @@ def test_only_the_worker_installs_torch():
         "trainer-packages",
         "trainer",
     }
-    wanted = [("server", "api"), ("server analyze", "worker"), ("server train", "trainer")]
+    wanted = [("server plots", "api"), ("server analyze", "worker"), ("server train", "trainer")]
     assert listed == wanted
     assert "worker.txt" not in str(Image.load("api").instructions)
 
