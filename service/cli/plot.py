@@ -21,7 +21,8 @@ Sources = Annotated[
         metavar="SOURCE...",
         help="A file of `tailora analyze --out` or `tailora plan --out` (two of them for plans, "
         "several or a series for checkpoints), a run's folder or its metrics.jsonl, or a "
-        "comparison's folder or its comparison.json; - is standard input.",
+        "comparison's folder or its comparison.json; - is standard input. With TAILORA_URL also "
+        "the id of a job.",
     ),
 ]
 OutFigure = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from service.cli.failures import CommandError
 from service.cli.planfile import plan_names, read_plan_file
 from service.cli.plotfiles import read_analyses, read_compared, read_lines, run_name
+from service.cli.plotremote import are_jobs, fetch_figure
 from service.figures.catalogue import source_of
 from service.figures.drawing import WIDTHS
 from service.figures.errors import NothingToDraw
@@ -62,6 +63,8 @@ def make_figure(kind: str, sources: Sequence[str], words: Words) -> Figure:
     if (most is not None and len(sources) > most) or (kind == "plans" and len(sources) < 2):
         need = "two plans" if kind == "plans" else "one source"
         raise CommandError(f"{kind} takes {need}, not {len(sources)}")
+    if are_jobs(sources):
+        return fetch_figure(kind, sources, words)
     return _MAKE[source_of(kind)](kind, sources, words)
 
 

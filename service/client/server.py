@@ -58,7 +58,7 @@ class Server:
         """Close them."""
         self._client.close()
 
-    def get(self, path: str, **parameters: str | int | None) -> Answer:
+    def get(self, path: str, **parameters: str | int | list[str] | None) -> Answer:
         """Look something up."""
         given = {name: value for name, value in parameters.items() if value is not None}
         return self._request("GET", path, params=given)

@@ -16,7 +16,8 @@ from rich.console import Console
 from service.cli.chart import ROWS, bars, show_counts, sparkline
 from service.cli.plotfiles import read_analyses
 from tests.models import write_sharded
-from tests.service.command import command, fails, run, variables
+from tests.service.cli_service import serving
+from tests.service.command import command, document, fails, run, variables
 from tests.service.figures.documents import compared, metrics_lines
 
 MATRIX = "model.layers.1.mlp.up_proj.weight"
@@ -175,3 +176,29 @@ def test_long_models_are_wrapped(made):
     show_counts(console, plan([1.0] * 50, budget=100))
     rows = [line[7:] for line in text.getvalue().splitlines() if re.match(" +(2|0)? +█", line)]
     assert [len(row) for row in rows] == [20] * 8 + [10] * 4
+
+
+@pytest.mark.slow
+def test_jobs_of_a_service(made, tmp_path):
+    """The numbers come from the service, and are those of the files here."""
+    model = made / "model"
+    with serving(tmp_path / "service", "--models", made) as found:
+        posted = document("plan", model, "-b", 20, "-q", **found.remote)
+        listed = json.loads(run("jobs", "list", "--json", **found.remote).stdout)["data"]
+        job = next(each for each in listed if each["object"] == "plan")
+        words = ("--shape", "2468", "--out")
+        run("plot", "experts", job["id"], *words, tmp_path / "there.csv", **found.remote)
+        run("plot", "experts", made / "p.json", *words, tmp_path / "here.csv")
+        assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+        assert posted["digest"] == json.loads((made / "p.json").read_text())["digest"]
+        own = ("esd", "--matrix", MATRIX, "--bins", 30, "-q")
+        analysis = job["analysis_id"]
+        run("plot", *own, analysis, "--out", tmp_path / "there.csv", **found.remote)
+        run("plot", *own, made / "a.json", "--cache", made / "store", "--out",
+            tmp_path / "here.csv")  # fmt: skip
+        assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+        out = ("--out", tmp_path / "x.svg")
+        fails("plot", "alphas", job["id"], *out, code=2, **found.remote,
+              message="alphas is made from a job of kind analysis")  # fmt: skip
+    fails("plot", "experts", job["id"], *out, code=2, message="set TAILORA_URL to the service")
+    fails("plot", "plans", job["id"], made / "p.json", *out, code=2, message="not both")
