@@ -10,8 +10,8 @@ from service.figures.experts import means_of, named
 from service.figures.figure import Axis, Figure, Heat, Panel, Series
 from service.figures.places import depth
 
-MOST = 48
-"""Budgets in one curve."""
+FEWEST, MOST, MOST_COUNTS = 8, 48, 2000
+"""Budgets in one curve: as many as a service answers at once, since shares are exact decimals."""
 
 _KEPT = ("rounding", "min_experts", "max_experts", "modules", "per_module", "stack")
 
@@ -74,7 +74,8 @@ def _columns(plan: Plan) -> list[int]:
     most = min(max(2 * own, least + layers), MAX_EXPERTS)
     if (bound := plan.parameters.get("max_experts")) is not None:
         most = min(most, layers * int(bound))
-    stride = max(1, -(-(most - least + 1) // MOST))
+    columns = max(FEWEST, min(MOST, MOST_COUNTS // len(plan.counts)))
+    stride = max(1, -(-(most - least + 1) // columns))
     return sorted({*range(least, most + 1, stride), own})
 
 
