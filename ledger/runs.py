@@ -31,14 +31,15 @@ def list_metrics(
     job_id: str,
     *,
     after: int = -1,
+    until: int = 2**31 - 1,
     most: int = 1000,
     mixtures: bool = False,
 ) -> list[dict[str, Any]]:
-    """Lines of steps above `after`, evenly thinned to `most` with the last one among them.
+    """Lines of steps above `after` up to `until`; evenly thinned to `most`, the last one kept.
 
     `mixtures`: with what each router did.
     """
-    mine = (metrics.c.job_id == job_id) & (metrics.c.step > after)
+    mine = (metrics.c.job_id == job_id) & (metrics.c.step > after) & (metrics.c.step <= until)
     count = connection.scalar(select(func.count()).select_from(metrics).where(mine)) or 0
     stride = max(1, -(-count // most))
     numbered = (

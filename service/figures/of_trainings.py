@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection
 
 from ledger.access import Ledger
 from ledger.jobs import get
@@ -73,14 +74,25 @@ def _training(
     check_name("training", name)
     with ledger.database.read() as connection:
         job = get(connection, caller.reads, "training", job_id)
-        if name == "load" and step is not None:
-            lines = list_metrics(connection, job_id, after=step - 1, most=MOST_POINTS)
-        else:
-            lines = list_metrics(connection, job_id, most=MOST_POINTS)
+        lines = list_metrics(connection, job_id, most=MOST_POINTS)
+        if name == "load":
+            lines = _with_mixtures(connection, job_id, lines, step)
     title = _title(job)
     if name == "load":
         return load(lines, step=step, module=module, title=title)
     return training(lines, title=title)
+
+
+def _with_mixtures(
+    connection: Connection, job_id: str, lines: list[dict[str, Any]], step: int | None
+) -> list[dict[str, Any]]:
+    """The one line that is wanted, with what routers did; all as they are where it is not there."""
+    if step is None and lines:
+        step = lines[-1]["step"]
+    if step is None:
+        return lines
+    found = list_metrics(connection, job_id, after=step - 1, until=step, mixtures=True)
+    return found or lines
 
 
 def _title(job: Any) -> str:

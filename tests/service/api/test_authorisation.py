@@ -88,7 +88,7 @@ TABLE = {
 
 @pytest.fixture
 def api(make_api):
-    return make_api(**REACHED, refusals=0)
+    return make_api(**REACHED, refusals=0, submit_burst=1000)
 
 
 @pytest.fixture
