@@ -119,7 +119,7 @@ def test_methods_and_versions(api):
         "hill", "ks", "peak", "peak_as_released",
     }  # fmt: skip
     assert "peft" in found["formats"]
-    assert api.http.get("/version").json()["database"] == "0002"
+    assert api.http.get("/version").json()["database"] == "0004"
     assert api.http.get("/problems/model_gated").json()["status"] == 403
     assert api.http.get("/problems/x").status_code == 404
 
