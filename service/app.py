@@ -25,6 +25,7 @@ from service.jobs.watching import Watches
 from service.keyring import KeyRing
 from service.models.endpoints import router as models
 from service.openapi import describe
+from service.pages.screens import add_pages
 from service.plans.endpoints import router as plans
 from service.plans.feasible import Feasible
 from service.problems import COMMON_RESPONSES
@@ -93,6 +94,7 @@ def create_app(ledger: Ledger) -> FastAPI:
         metrics,
     ):
         app.include_router(router)
+    add_pages(app)
     app.add_middleware(Glimpses, ledger=ledger, ended=app.state.ended_jobs)
     app.add_middleware(
         Guard,

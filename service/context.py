@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from ledger.access import Ledger
 from ledger.keys import SCOPES, Holder
 from ledger.reach import Reach
+from service.cookies import key_of_page
 from service.keyring import KeyRing
 from service.problems import Problem
 
@@ -66,8 +67,14 @@ ON_THIS_MACHINE = Caller(Holder(LOCAL, frozenset(SCOPES)), limited=False)
 
 
 def key_text(request: Request) -> str:
-    """The API key that a request brings; empty where it brings none."""
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    """The API key that a request brings; empty where it brings none.
+
+    Without the header it is that of the page's cookie, where the page itself asks.
+    """
+    given = request.headers.get("authorization")
+    if given is None:
+        return key_of_page(request)
+    scheme, _, text = given.partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
 
 

@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from analyzer import strict_json
 from service.problems import Problem, response
 
+FORM, API = "application/x-www-form-urlencoded", "/v1/"
+"""The page's forms are read by the page; the API takes JSON alone."""
+
 REQUEST_ID = "X-Request-ID"
 MOST_VALUES = 10_000
 MOST_PASSED_OVER = 1_000_000
@@ -76,7 +79,7 @@ class Guard:
         try:
             self._check_head(scope, headers)
             if (scope["method"], scope["path"]) not in self._streamed:
-                receive = _replay(await self._body(headers, receive), receive)
+                receive = _replay(await self._body(scope["path"], headers, receive), receive)
         except Problem as problem:
             refused = response(problem, scope["path"], request_id)
             await refused(scope, receive, sending)
@@ -109,7 +112,7 @@ class Guard:
                 "API keys",
             )
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, path: str, headers: Headers, receive: Receive) -> bytes:
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > self._most:
             await self._pass_over(receive, 0)
@@ -128,6 +131,8 @@ class Guard:
                 break
         if body:
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == FORM and not path.startswith(API):
+                return bytes(body)
             if kind != "application/json":
                 raise Problem("media_type_unsupported", "send JSON as application/json")
             check_json(bytes(body))

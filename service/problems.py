@@ -144,6 +144,10 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
+KNOWN_ERRORS = (Problem, AnalyzerError, AllocatorError, TrainerError, LedgerError, FigureError)
+"""What the packages raise on purpose."""
+
+
 def problem_of(error: Exception) -> Problem:
     """The problem behind an error of any package; one that nobody expected says nothing."""
     if isinstance(error, Problem):
@@ -214,7 +218,7 @@ def install(app: FastAPI) -> None:
         log.error("request_failed", exc_info=error, path=request.url.path)
         return answer(request, problem_of(error))
 
-    for kind in (Problem, AnalyzerError, AllocatorError, TrainerError, LedgerError, FigureError):
+    for kind in KNOWN_ERRORS:
         app.add_exception_handler(kind, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

@@ -51,13 +51,15 @@ async def model_info(
     """
     if revision is not None and "@" in model:
         raise Problem("invalid_request", "model names a revision after @ already; leave one out")
-    job_id = await run_in_threadpool(_submit, ledger, resolver_of(request), caller, model, revision)
+    job_id = await run_in_threadpool(
+        submit_look, ledger, resolver_of(request), caller, model, revision
+    )
     wait = preferred_wait(prefer) if prefer else DEFAULT_WAIT
     await wait_for_end(ledger, job_id, wait)
-    return await run_in_threadpool(_answer, ledger, caller, job_id, request)
+    return await run_in_threadpool(answer_look, ledger, caller, job_id, request)
 
 
-def _submit(
+def submit_look(
     ledger: Ledger, resolver: Resolver, caller: Caller, model: str, revision: str | None
 ) -> str:
     """The owner's job for this very model, a new one where there is none that could answer."""
@@ -92,7 +94,8 @@ def _submit(
     return done.job_id
 
 
-def _answer(ledger: Ledger, caller: Caller, job_id: str, request: Request) -> Response:
+def answer_look(ledger: Ledger, caller: Caller, job_id: str, request: Request) -> Response:
+    """What a look has found: 202 until it is there. Raises Problem where it failed."""
     body = find(request, ledger, caller.reads, "outline", job_id, lambda text: {"outline": text})
     if body.error is not None:
         raise Problem(body.error["code"], body.error["detail"])

@@ -55,7 +55,7 @@ async def create(
     201 with the plan where all spectra are stored, else 202 and where to look for it.
     """
     key = key_of(idempotency_key, PATH, body.model_dump(mode="json"))
-    done, now = await run_in_threadpool(_submit_and_look, request, ledger, caller, body, key)
+    done, now = await run_in_threadpool(submit_and_look, request, ledger, caller, body, key)
     if now is None:
         await wait_for_end(ledger, done.job_id, preferred_wait(prefer))
         now = await run_in_threadpool(
@@ -64,10 +64,13 @@ async def create(
     return send_submitted(request, now, done.status, headers_of(done, PATH))
 
 
-def _submit_and_look(
+def submit_and_look(
     request: Request, ledger: Ledger, caller: Caller, body: PlanRequest, key: Key | None
 ) -> tuple[Submitted, Body | None]:
-    """The job, with its body where it was done at once."""
+    """The job of a plan, with its body where it was done at once.
+
+    Raises what makes a request impossible: Problem, or an error of another package.
+    """
     done = _submit(request, ledger, caller, body, key)
     return done, body_of_done(request, ledger, done, _documents)
 

@@ -1,0 +1,1 @@
+"""The web page: forms and tables that work without scripts, and figures where there are some."""

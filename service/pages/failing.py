@@ -1,0 +1,48 @@
+"""What the page says of an error, and what to do about it."""
+
+from fastapi import Request, Response
+
+from service.pages.templating import page
+from service.problems import TITLES, Problem
+
+WHAT_TO_DO = {
+    "model_gated": "Accept the model's terms on its Hub page, and have the operator give the "
+    "service a token that may read it; then try again.",
+    "scope_missing": "Sign in with a key that has this scope.",
+    "unauthorized": "Sign in with a key of this service.",
+    "model_not_found": "Check the name; a Hub id is written organisation/name.",
+    "revision_not_found": "Check the branch, tag or commit.",
+    "path_not_allowed": "Take a folder below those that the operator allows (TAILORA_MODELS).",
+    "budget_infeasible": "Raise the budget, or lower the least number of experts.",
+    "hub_unavailable": "Wait a moment, and try again.",
+    "database_unavailable": "Wait a moment, and load the page again.",
+    "quota_exceeded": "Wait until other jobs of yours have ended.",
+    "not_found": "See the history for what is there.",
+    "worker_lost": "Try again; what was measured is kept.",
+    "plan_not_ready": "See the job's page for how far it is.",
+    "conflict": "See the job's page for how far it is.",
+    "internal_error": "Give the request id to the operator.",
+}  # fmt: skip
+OTHERWISE = "Change what is named above, and try again."
+
+
+def told(problem: Problem) -> dict[str, str]:
+    """Code, title, detail and next step, for templates."""
+    return told_of(problem.code, problem.detail)
+
+
+def told_of(code: str, detail: str) -> dict[str, str]:
+    """The same of an error that a job ended with."""
+    title = TITLES[code][1] if code in TITLES else code
+    return {"code": code, "title": title, "detail": detail,
+            "do": WHAT_TO_DO.get(code, OTHERWISE)}  # fmt: skip
+
+
+def error_page(request: Request, problem: Problem) -> Response:
+    """The page for an error; the sign-in form where a key is missing."""
+    status = TITLES[problem.code][0]
+    template = "sign_in.html" if problem.code == "unauthorized" else "error.html"
+    return page(
+        request, template, status=status, headers=problem.headers,
+        problem=told(problem), request_id=request.state.request_id,
+    )  # fmt: skip

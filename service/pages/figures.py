@@ -1,0 +1,45 @@
+"""A figure on a page: where its option comes from, its height, and its numbers as a table."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlencode
+
+from service.figures.echarts import pixels
+from service.figures.figure import Figure
+from service.jobs.views import PATHS
+
+MOST_ROWS = 1000
+"""Beyond them the table is left to the CSV."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFigure:
+    """What a template needs of a figure."""
+
+    address: str
+    title: str
+    height: int
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: bool
+
+    @classmethod
+    def of(cls, kind: str, job_id: str, figure: Figure, **words: str) -> Self:
+        """The figure of a job; `words` are what it was told. Its empty columns are left out."""
+        head, *rows = csv.reader(io.StringIO(figure.to_csv()))
+        used = [place for place in range(len(head)) if any(row[place] for row in rows)]
+        query = urlencode(words)
+        return cls(
+            address=f"{PATHS[kind]}/{job_id}/figures/{figure.name}?{query}".rstrip("?"),
+            title=figure.title,
+            height=pixels(figure),
+            columns=tuple(head[place].replace("_", " ") for place in used),
+            rows=tuple(tuple(row[place] for place in used) for row in rows[:MOST_ROWS]),
+            more=len(rows) > MOST_ROWS,
+        )
+
+    def file(self, form: str) -> str:
+        """The address of the figure in a format."""
+        return f"{self.address}{'&' if '?' in self.address else '?'}format={form}"

@@ -1,0 +1,68 @@
+// Figures, the options of the chosen method, and buttons that copy; all else is HTML and htmx.
+"use strict";
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const charts = new Map();
+
+  async function draw(box) {
+    const theme = dark.matches ? "dark" : "light";
+    let option;
+    try {
+      const answer = await fetch(`${box.dataset.figure}&theme=${theme}`);
+      option = await answer.json();
+      if (!answer.ok) throw new Error(option.detail);
+    } catch (error) {
+      box.className = "chart-failed";
+      box.textContent = `The figure could not be drawn: ${error.message}. Its table is below.`;
+      return;
+    }
+    if (!box.isConnected) return;
+    charts.get(box)?.dispose();
+    box.style.height = `${box.dataset.height}px`;
+    const chart = echarts.init(box, null, { renderer: "svg" });
+    option.tooltip = { ...option.tooltip, renderMode: "richText" }; // HTML would bring styles along
+    chart.setOption(option);
+    charts.set(box, chart);
+    if (box.dataset.picks) chart.on("click", (point) => pick(box.dataset.picks, point.name));
+  }
+
+  function pick(address, name) {
+    if (!name || !name.includes(".")) return; // lines and bands are no matrices
+    const matrix = name.split(": ")[0];
+    const place = `${address}?matrix=${encodeURIComponent(matrix)}`;
+    htmx.ajax("GET", place, { target: "#esd", swap: "innerHTML" }).then(() => {
+      history.replaceState(null, "", `${place}#esd`);
+      document.getElementById("esd").scrollIntoView({ block: "start" });
+    });
+  }
+
+  function showOptions(select) {
+    for (const options of select.form.querySelectorAll("[data-method]")) {
+      options.hidden = options.dataset.method !== select.value;
+    }
+  }
+
+  function prepare(root) {
+    for (const [box, chart] of charts) {
+      if (!box.isConnected) { chart.dispose(); charts.delete(box); }
+    }
+    root.querySelectorAll("[data-figure]").forEach((box) => charts.has(box) || draw(box));
+    root.querySelectorAll("[data-methods]").forEach(showOptions);
+  }
+
+  document.documentElement.classList.add("scripts");
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-methods]")) showOptions(event.target);
+  });
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const text = document.getElementById(button.dataset.copy);
+    text.select();
+    await navigator.clipboard?.writeText(text.value);
+    button.textContent = "Copied";
+  });
+  addEventListener("resize", () => charts.forEach((chart) => chart.resize()));
+  dark.addEventListener("change", () => charts.forEach((chart, box) => draw(box)));
+  htmx.onLoad(prepare);
+})();

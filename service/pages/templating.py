@@ -1,0 +1,85 @@
+"""Templates, and the headers that every page is sent with."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from analyzer.version import tailora_version
+from service.context import key_text
+from service.jobs.views import PATHS
+
+HERE = Path(__file__).parent
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+NOTHING: Mapping[str, str] = MappingProxyType({})
+LARGEST_UNIT = 1000
+
+
+def _moment(text: str | None) -> str:
+    """A time of an envelope as it is read: minutes in UTC."""
+    if text is None:
+        return "–"
+    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _bytes(count: float) -> str:
+    """Decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < LARGEST_UNIT:
+            return f"{count:.3g} {unit}"
+        count /= LARGEST_UNIT
+    return f"{count:,.3g} TB"
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    """A number, or a dash for one that is not there."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"moment": _moment, "bytes": _bytes, "number": _number}
+    made.globals |= {"version": tailora_version(), "paths": PATHS}
+    return made
+
+
+ENVIRONMENT = _environment()
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = NOTHING,
+    **values: Any,
+) -> HTMLResponse:
+    """The page of a template; `signed_in` and `path` are there for every template."""
+    found = ENVIRONMENT.get_template(template)
+    text = found.render(path=request.url.path, signed_in=bool(key_text(request)), **values)
+    return HTMLResponse(text, status, headers=dict(headers))
+
+
+def by_htmx(request: Request) -> bool:
+    """Whether a part of a page is asked for, to be put into the one that is shown."""
+    return request.headers.get("hx-request") == "true"
