@@ -19,7 +19,7 @@ from worker.resuming import resume
 
 MOST_EVENTS = 1000
 KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
-SCREENS = {"plan": "/plans", "analysis": "/analyses"}
+SCREENS = {"plan": "/plans", "analysis": "/analyses", "training": "/trainings"}
 """Where the result of a job is shown."""
 
 router = APIRouter(prefix="/jobs", route_class=PageRoute, include_in_schema=False)

@@ -2,6 +2,9 @@
 
 import re
 
+from ledger.jobs import NewJob, create
+from ledger.runs import put_metrics
+from tests.service.figures.documents import metrics_lines
 from tests.worker.pump import pump
 
 
@@ -118,3 +121,42 @@ def test_history_with_filters(browser):
     assert "There is no such job" in browser.get("/history?status=failed").text
     assert "There is no such job" in browser.get("/history?model=other&kind=plan").text
     assert "/jobs/ana_" in browser.get("/history?kind=analysis").text
+
+
+def test_an_unknown_address_is_a_page_for_browsers_alone(browser):
+    missing = browser.get("/nothing", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert missing.status_code == 404
+    assert "there is no page /nothing" in missing.text
+    assert "default-src 'self'" in missing.headers["content-security-policy"]
+    assert browser.get("/nothing").json()["code"] == "not_found"
+    of_the_api = browser.get("/v1/nothing", headers={"Accept": "text/html"})
+    assert of_the_api.json()["code"] == "not_found"
+
+
+def test_the_estimate_of_a_model(browser):
+    given = {"model": browser.api.model}
+    browser.planned()
+    shown = browser.get("/", params=given).text
+    outline = browser.api.http.get("/v1/model-info", params=given).json()["outline"]
+    assert f"<td>{outline['estimate']['matrices']}</td>" in shown
+    part = browser.get("/estimate", params=given).text
+    assert "<html" not in part
+    assert f"<td>{outline['estimate']['matrices']}</td>" in part
+    refused = browser.get("/estimate", params={"model": "/etc"}).text
+    assert "<code>path_not_allowed</code>" in refused
+
+
+def test_a_training_as_it_goes(browser):
+    request = {"place": {"model": browser.api.model}, "words": {}, "data": {}}
+    new = NewJob("training", "local", request, browser.api.model, None, None, {}, phase="training")
+    with browser.api.ledger.database.write() as connection:
+        job_id = create(connection, new)
+    empty = browser.get(f"/trainings/{job_id}").text
+    assert "No step has been told of yet" in empty
+    lines = metrics_lines(3)
+    with browser.api.ledger.database.write() as connection:
+        put_metrics(connection, job_id, lines)
+    shown = browser.get(f"/trainings/{job_id}").text
+    assert f"<td>{lines[-1]['loss']}</td>" in shown
+    assert f'action="/jobs/{job_id}/cancel"' in shown
+    assert f'href="/trainings/{job_id}"' in browser.get(f"/jobs/{job_id}").text

@@ -135,7 +135,7 @@ def test_other_media_types(api):
 
 def test_addresses(api):
     refused(api.http.get("/v1/nothing"), "not_found")
-    refused(api.http.get("/"), "not_found")
+    refused(api.http.get("/nothing"), "not_found")
     refused(api.http.put("/v1/plans", json={}), "method_not_allowed")
     refused(api.http.get("/v1/plans/pln_00ff"), "not_found")
     refused(api.http.get("/v1/plans/ana_00ff"), "not_found")
