@@ -88,6 +88,7 @@ def test_cancel_and_try_again(browser):
 
 
 def test_what_cannot_be_is_said_with_what_to_do(browser):
+    browser.planned()
     given = {"model": browser.api.model, "method": "alphalora"}
     for fields, status, code in (
         ({**given, "expert_budget": "2"}, 422, "budget_infeasible"),
@@ -96,9 +97,6 @@ def test_what_cannot_be_is_said_with_what_to_do(browser):
         ({"expert_budget": "18"}, 422, "invalid_request"),
         ({**given, "expert_budget": "18", "model": "/etc"}, 403, "path_not_allowed"),
     ):
-        pump(browser.api.ledger)
-        browser.get("/", params={"model": browser.api.model})
-        pump(browser.api.ledger)
         sent = browser.post("/", **fields)
         assert (sent.status_code, f"<code>{code}</code>" in sent.text) == (status, True), sent.text
         assert "What to do:" in sent.text

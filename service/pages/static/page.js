@@ -50,6 +50,14 @@
     root.querySelectorAll("[data-methods]").forEach(showOptions);
   }
 
+  // A job's stream ends with the job: closed here, or the browser would take its end for a fault.
+  htmx.createEventSource = (address) => {
+    const source = new EventSource(address);
+    for (const end of ["succeeded", "failed", "cancelled"]) {
+      source.addEventListener(end, () => source.close());
+    }
+    return source;
+  };
   document.documentElement.classList.add("scripts");
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-methods]")) showOptions(event.target);
