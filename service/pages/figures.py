@@ -20,6 +20,7 @@ class ShownFigure:
 
     address: str
     title: str
+    notes: tuple[str, ...]
     height: int
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -34,6 +35,7 @@ class ShownFigure:
         return cls(
             address=f"{PATHS[kind]}/{job_id}/figures/{figure.name}?{query}".rstrip("?"),
             title=figure.title,
+            notes=tuple(text for text in (figure.subtitle, *figure.notes) if text),
             height=pixels(figure),
             columns=tuple(head[place].replace("_", " ") for place in used),
             rows=tuple(tuple(row[place] for place in used) for row in rows[:MOST_ROWS]),

@@ -10,7 +10,8 @@ from worker.requests import PlanWords
 
 _FLAGS = (
     "budget_kind", "rounding", "min_experts", "max_experts", "rank", "lora_alpha", "top_k",
-    "estimator", "aspect", "weighting", "precision", "solver", "stack",
+    "estimator", "aspect", "sample_rows", "sample_ratio", "sample_starts", "weighting",
+    "precision", "solver", "modules", "stack", "stability", "draws", "seed",
 )  # fmt: skip
 
 
@@ -37,19 +38,26 @@ def command_of(job: dict[str, Any], plan: Plan) -> str:
     for name in names:
         value = plan.parameters.get(name)
         if name in ("beta", "shape", "counts") and value is not None:
-            parts += [f"--{name}", ",".join(map(str, value)) if name == "counts" else str(value)]
+            parts += [f"--{name}", _text(value)]
     for name in _FLAGS:
         if words.get(name) is not None:
-            parts += [f"--{name.replace('_', '-')}", str(words[name])]
+            parts += [f"--{name.replace('_', '-')}", _text(words[name])]
     if words.get("per_module"):
         parts.append("--per-module")
+    if words.get("ranged") is not None:
+        parts.append("--ranged" if words["ranged"] else "--verified")
     return shlex.join(parts)
 
 
+def _text(value: Any) -> str:
+    """Lists are written with commas."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def _own_words(job: dict[str, Any]) -> dict[str, Any]:
-    """What the request says that is no default."""
+    """What the request says that is no default; whole numbers as such."""
     return {
-        name: value
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in job["request"].items()
         if name in PlanWords.model_fields
         and value != PlanWords.model_fields[name].get_default(call_default_factory=True)

@@ -3,6 +3,7 @@
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const charts = new Map();
+  const NARROW = 520;
 
   async function draw(box) {
     const theme = dark.matches ? "dark" : "light";
@@ -21,9 +22,20 @@
     box.style.height = `${box.dataset.height}px`;
     const chart = echarts.init(box, null, { renderer: "svg" });
     option.tooltip = { ...option.tooltip, renderMode: "richText" }; // HTML would bring styles along
+    fit(option, box.clientWidth);
     chart.setOption(option);
     charts.set(box, chart);
     if (box.dataset.picks) chart.on("click", (point) => pick(box.dataset.picks, point.name));
+  }
+
+  function fit(option, width) { // the caption has the words that are cut here
+    const cut = { width: width - (width > NARROW ? 160 : 16), overflow: "truncate" };
+    Object.assign(option.title[0].textStyle, cut);
+    Object.assign(option.title[0].subtextStyle, cut);
+    for (const legend of option.legend) {
+      if (width <= NARROW) Object.assign(legend, { type: "scroll", width: width - 24 });
+    }
+    if (width <= NARROW) delete option.toolbox;
   }
 
   function pick(address, name) {
