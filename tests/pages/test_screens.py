@@ -1,9 +1,11 @@
 """Screens as HTML: what they say in each state, and that they work without scripts."""
 
+import html
 import re
 
 from ledger.jobs import NewJob, create
 from ledger.runs import put_metrics
+from ledger.settle import finish_job
 from tests.service.figures.documents import metrics_lines
 from tests.worker.pump import pump
 
@@ -158,3 +160,30 @@ def test_a_training_as_it_goes(browser):
     assert f"<td>{lines[-1]['loss']}</td>" in shown
     assert f'action="/jobs/{job_id}/cancel"' in shown
     assert f'href="/trainings/{job_id}"' in browser.get(f"/jobs/{job_id}").text
+
+
+def test_gated_models_and_a_hub_without_the_model(browser, hub, tiny):
+    hub.add("org/gated", tiny, gated=True)
+    for model, status, code, hint in (
+        ("org/gated", 403, "model_gated", "Accept the model's terms"),
+        ("org/nothing", 404, "model_not_found", "Check the name"),
+    ):
+        sent = browser.post("/", model=model, expert_budget="18", method="alphalora")
+        assert sent.status_code == status
+        assert f"<code>{code}</code>" in sent.text
+        assert hint in html.unescape(sent.text)
+        assert f'value="{model}"' in sent.text
+        assert f"<code>{code}</code>" in browser.get("/estimate", params={"model": model}).text
+    assert browser.api.count() == 0
+
+
+def test_a_job_that_failed(browser):
+    job_id = browser.submit()
+    with browser.api.ledger.database.write() as connection:
+        error = {"code": "worker_lost", "detail": "the worker went away", "retryable": True}
+        finish_job(connection, job_id, "failed", "the worker went away", error=error)
+    shown = browser.get(f"/jobs/{job_id}").text
+    assert 'class="state failed"' in shown
+    assert "the worker went away" in shown
+    assert "what was measured is kept" in shown
+    assert f'action="/jobs/{job_id}/retry"' in shown
