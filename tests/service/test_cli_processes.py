@@ -51,9 +51,9 @@ def test_a_database_that_is_away(words, tmp_path):
 
 def test_the_database_is_made_once(tmp_path):
     here = {"TAILORA_DATA": tmp_path / "new"}
-    assert "from version none to 0002" in run("db", "upgrade", **here).stdout
-    assert "at version 0002 already" in run("db", "upgrade", **here).stdout
-    assert "at version 0002" in run("db", "check", **here).stdout
+    assert "from version none to 0004" in run("db", "upgrade", **here).stdout
+    assert "at version 0004 already" in run("db", "upgrade", **here).stdout
+    assert "at version 0004" in run("db", "check", **here).stdout
 
 
 def test_the_parts_alone_make_a_plan_and_end_in_order(minilm, tmp_path):

@@ -32,7 +32,7 @@ def test_a_registered_one_by_its_name(make_ledger, tmp_path):
     ledger = make_ledger(datasets=str(folder))
     with ledger.database.read() as connection:
         found = resolve(ledger, connection, Reach("ann"), "a.csv")
-        assert found == Found(None, "a.csv", "csv", None, folder.resolve() / "a.csv")
+        assert found == Found(None, "a.csv", "csv", 7, None, None, folder.resolve() / "a.csv")
         for name in ("../secret.csv", str(folder / "a.csv"), "dts_x", "b.csv", "dts_\n"):
             with pytest.raises(NotFound, match="source=registered"):
                 resolve(ledger, connection, Reach("ann"), name)

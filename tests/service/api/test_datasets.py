@@ -218,7 +218,7 @@ def test_a_job_that_runs_keeps_its_data(api):
     made = send(api).json()
     with api.ledger.database.write() as connection:
         job_id = add_job(connection)
-        named = {"words": {}, "dataset": {"id": made["id"]}}
+        named = {"words": {}, "data": {"train": {"id": made["id"]}}}
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(request=named))
     refused(api.http.delete(made["links"]["self"]), "conflict", detail=job_id)
     with api.ledger.database.write() as connection:
