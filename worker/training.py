@@ -3,7 +3,6 @@
 Its process runs until it has ended, or has had its time while others wait.
 """
 
-import hashlib
 import json
 import shutil
 import time
@@ -13,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger.access import Ledger
-from ledger.drafts import link_or_copy
+from ledger.drafts import link_or_copy, sha256_of
 from ledger.errors import NotFound
 from ledger.events import record
 from ledger.jobs import by_id
@@ -121,7 +120,5 @@ def _ended(
 
 
 def _entry(out: Path, file: Path) -> dict[str, Any]:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     name = file.relative_to(out).as_posix()
-    return {"name": name, "bytes": file.stat().st_size, "sha256": digest}
+    return {"name": name, "bytes": file.stat().st_size, "sha256": sha256_of(file)}
