@@ -12,7 +12,8 @@ import psutil
 import torch
 
 from trainer.exports.base import silence
-from trainer.finetune import loop, run
+from trainer.finetune import held_out, loop
+from trainer.finetune.run import finetune
 from trainer.recipe import Recipe
 
 PIECE = 1 << 12
@@ -39,18 +40,18 @@ def starve() -> None:
 def main(recipe: str, out: str, when: str) -> None:
     silence()
     if when == "evaluation":
-        evaluate = run.evaluate
+        evaluate = held_out.evaluate
 
         def starved(*arguments: Any, **words: Any) -> Any:
             starve()
             return evaluate(*arguments, **words)
 
-        run.evaluate = starved
+        held_out.evaluate = starved
     else:
         event = {"pass": "on_step_begin", "optimizer": "on_pre_optimizer_step"}[when]
         setattr(loop.Stopping, event, lambda *_, **__: starve())
     try:
-        run.finetune(Recipe.model_validate_json(Path(recipe).read_bytes()), Path(out))
+        finetune(Recipe.model_validate_json(Path(recipe).read_bytes()), Path(out))
     finally:
         Held.tensors.clear()
 

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import transformers
@@ -90,68 +90,88 @@ def finetune(
     if processes.is_main_process:
         replace_text(out / REPORT, json.dumps(written, indent=2) + "\n")
     metrics = Metrics(out / METRICS, say if steps else _nothing)
-    return _train(recipe, out, place, prepared, metrics, say, processes, fsdp)
+    return _train(_Run(recipe, out, processes, fsdp, say), place, prepared, metrics)
 
 
-def _train(
-    recipe: Recipe,
-    out: Path,
-    place: Place,
-    prepared: Prepared,
-    metrics: Metrics,
-    say: Say,
-    processes: PartialState,
-    fsdp: bool,
-) -> Trained:
-    transformers.set_seed(recipe.seed)
-    loaded = load(place, recipe.base, prepared.task, prepared.labels)
-    model: Any = adapt(loaded, recipe)
-    model.peft_config["default"].base_model_name_or_path = place.name
-    if fsdp:
-        held = sharded.shard(model, processes.device)
-        say(f"the base is sharded: {held / 1e6:,.3f} MB of it on this process")
-    elif recipe.base.quantisation == "none":
-        model.to(processes.device)
-    _check_inputs(model, recipe)
-    pad_id = loaded.tokenizer.pad_token_id
-    trainable = sum(each.numel() for each in model.parameters() if each.requires_grad)
-    held_out = HeldOut(recipe, prepared, loaded.tokenizer)
-    before = held_out.before(model, out / BEFORE, processes)
-    say(f"before training: {_words(before)}")
-    rows = prepared.train if prepared.packed is None else prepared.packed
-    number, samples = processes.num_processes, len(rows)
-    loop = Loop(
-        recipe,
-        metrics,
-        model=model,
-        args=arguments_of(recipe, out, processes=number, samples=samples),
-        data_collator=Collate(pad_id) if prepared.packed is None else CollatePacked(pad_id),
-        train_dataset=list(rows),
-        processing_class=loaded.tokenizer,
-    )
-    with processes.main_process_first():
-        checkpoint = last_whole(out)
-    if processes.is_main_process:
-        metrics.go_on_from(_step_of(checkpoint))
-    if checkpoint is not None:
-        say(f"going on from {checkpoint.name}")
-    steps = _go(loop, checkpoint)
+class _Run(NamedTuple):
+    recipe: Recipe
+    out: Path
+    processes: PartialState
+    fsdp: bool
+    say: Say
+
+
+def _train(run: _Run, place: Place, prepared: Prepared, metrics: Metrics) -> Trained:
+    transformers.set_seed(run.recipe.seed)
+    model, tokenizer = _adapted(run, place, prepared)
+    held_out = HeldOut(run.recipe, prepared, tokenizer)
+    before = held_out.before(model, run.out / BEFORE, run.processes)
+    run.say(f"before training: {_words(before)}")
+    loop = _loop(run, model, tokenizer, prepared, metrics)
+    steps = _go(loop, _checkpoint(run, metrics))
     if steps < loop.args.max_steps:
         return Trained(status="stopped", steps=steps, before=before)
     after = held_out.measure(model)
-    say(f"after {steps} steps: {_words(after)}")
+    run.say(f"after {steps} steps: {_words(after)}")
+    trainable = sum(each.numel() for each in model.parameters() if each.requires_grad)
     trained = Trained(
         status="finished", steps=steps, before=before, after=after, trainable_parameters=trainable
     )
-    if processes.is_main_process:
-        shutil.rmtree(out / ADAPTER, ignore_errors=True)  # of a run that ended before its result
-        with disk_is_told("the adapter", out), new_folder(out / ADAPTER) as draft:
-            model.save_pretrained(draft)
-            loaded.tokenizer.save_pretrained(draft)
-            save_origin(draft, recipe, prepared.labels)
-        replace_text(out / RESULT, trained.model_dump_json(indent=2) + "\n")
-    processes.wait_for_everyone()
+    if run.processes.is_main_process:
+        _keep(run, model, tokenizer, prepared, trained)
+    run.processes.wait_for_everyone()
     return trained
+
+
+def _adapted(run: _Run, place: Place, prepared: Prepared) -> tuple[Any, Any]:
+    """The model with an adapter to train, where it will be trained, and its tokenizer."""
+    recipe = run.recipe
+    loaded = load(place, recipe.base, prepared.task, prepared.labels)
+    model: Any = adapt(loaded, recipe)
+    model.peft_config["default"].base_model_name_or_path = place.name
+    if run.fsdp:
+        held = sharded.shard(model, run.processes.device)
+        run.say(f"the base is sharded: {held / 1e6:,.3f} MB of it on this process")
+    elif recipe.base.quantisation == "none":
+        model.to(run.processes.device)
+    _check_inputs(model, recipe)
+    return model, loaded.tokenizer
+
+
+def _loop(run: _Run, model: Any, tokenizer: Any, prepared: Prepared, metrics: Metrics) -> Loop:
+    rows = prepared.train if prepared.packed is None else prepared.packed
+    collate = Collate if prepared.packed is None else CollatePacked
+    number, samples = run.processes.num_processes, len(rows)
+    return Loop(
+        run.recipe,
+        metrics,
+        model=model,
+        args=arguments_of(run.recipe, run.out, processes=number, samples=samples),
+        data_collator=collate(tokenizer.pad_token_id),
+        train_dataset=list(rows),
+        processing_class=tokenizer,
+    )
+
+
+def _checkpoint(run: _Run, metrics: Metrics) -> Path | None:
+    """What the run goes on from; metrics of later steps are taken away."""
+    with run.processes.main_process_first():
+        checkpoint = last_whole(run.out)
+    if run.processes.is_main_process:
+        metrics.go_on_from(_step_of(checkpoint))
+    if checkpoint is not None:
+        run.say(f"going on from {checkpoint.name}")
+    return checkpoint
+
+
+def _keep(run: _Run, model: Any, tokenizer: Any, prepared: Prepared, trained: Trained) -> None:
+    adapter = run.out / ADAPTER
+    shutil.rmtree(adapter, ignore_errors=True)  # of a run that ended before its result
+    with disk_is_told("the adapter", run.out), new_folder(adapter) as draft:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+        save_origin(draft, run.recipe, prepared.labels)
+    replace_text(run.out / RESULT, trained.model_dump_json(indent=2) + "\n")
 
 
 def _check_inputs(model: Any, recipe: Recipe) -> None:
