@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from allocator.methods import METHODS
 from allocator.plan import Plan
 from allocator.read import read_plan
+from analyzer.tails import ESTIMATORS
 from ledger.access import Ledger
 from ledger.jobs import get
 from service.context import Caller, Reader, TheLedger, Writer
@@ -18,7 +19,8 @@ from service.jobs.views import View, document_text, view
 from service.jobs.waiting import wait_for_end
 from service.pages.failing import told
 from service.pages.figures import ShownFigure
-from service.pages.forms import Fields, Form, number, parameters_of, plan_request, shown_parameters
+from service.pages.forms import Fields, Form, parameters_of, request_of, shown_parameters
+from service.pages.options import ADAPTER, COUNTS, SAME_ALPHAS, text_of
 from service.pages.repeating import command_of, curl_of
 from service.pages.route import PageRoute
 from service.pages.templating import by_htmx, page
@@ -29,6 +31,9 @@ from worker.requests import MeasuringWords
 
 A_MOMENT = 3.0
 """Seconds that a changed plan may take before its job's page is shown instead."""
+
+CHANGED = ("expert_budget", "method", "estimator", *COUNTS, *ADAPTER)
+"""What the form of a plan may change; what it leaves out is at its default."""
 
 router = APIRouter(prefix="/plans", route_class=PageRoute, include_in_schema=False)
 
@@ -85,19 +90,18 @@ def _changed(ledger: Ledger, caller: Caller, job_id: str, fields: Fields) -> Pla
     with ledger.database.read() as connection:
         job = get(connection, caller.reads, "plan", job_id)
     words = dict(job["request"]["words"])
-    for name in ("beta", "shape", "counts", "expert_budget", "budget_kind", "method", "parameters"):
+    for name in ("beta", "shape", "counts", "budget_kind"):
         words.pop(name, None)
-    words |= {
-        "expert_budget": number(fields, "expert_budget"),
-        "method": fields.get("method", "alphalora"),
-        "parameters": parameters_of(fields),
-    }
-    if job["analysis_id"] is None:
-        model = {"model": job["model"], "revision": job["revision"]}
-        return plan_request(**words, **model)
-    for name in MeasuringWords.model_fields:
+    if job["analysis_id"] is not None:
+        for name in MeasuringWords.model_fields:
+            words.pop(name, None)
+        words["analysis_id"] = job["analysis_id"]
+    else:
+        words |= {"model": job["model"], "revision": job["revision"]}
+    for name in CHANGED:
         words.pop(name, None)
-    return plan_request(**words, analysis_id=job["analysis_id"])
+    words |= {name: fields[name] for name in CHANGED if name in fields}
+    return request_of(PlanRequest, {**words, "parameters": parameters_of(fields)})
 
 
 def _refused(
@@ -118,14 +122,21 @@ def _page(
     problem: dict[str, str] | None = None, **answer: Any,
 ) -> Response:  # fmt: skip
     job = found.envelope
-    own = method_options(plan)
-    values = {"method": plan.method, "expert_budget": f"{plan.budget.experts}", **own}
     return page(
-        request, template, job=job, plan=plan, methods=METHODS, problem=problem,
-        values=values if given is None else given,
+        request, template, job=job, plan=plan, methods=METHODS, estimators=ESTIMATORS,
+        groups=SAME_ALPHAS, problem=problem,
+        values=_values(found, plan) if given is None else given,
         bars=ShownFigure.of("plan", job["id"], experts(plan)),
         curl=curl_of(job, str(request.base_url)), command=command_of(job, plan), **answer,
     )  # fmt: skip
+
+
+def _values(found: View, plan: Plan) -> dict[str, str]:
+    """The fields of the form as they were for this plan."""
+    words = found.envelope["request"]
+    own = {name: text_of(words[name]) for name in ("estimator", *COUNTS, *ADAPTER)}
+    budget = {"method": plan.method, "expert_budget": f"{plan.budget.experts}"}
+    return {**own, **budget, **method_options(plan)}
 
 
 def method_options(plan: Plan) -> dict[str, str]:

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from analyzer.version import tailora_version
 from service.context import key_text
 from service.jobs.views import PATHS
+from service.pages.options import changed, option_field
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -58,8 +59,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": _moment, "bytes": _bytes, "number": _number}
-    made.globals |= {"version": tailora_version(), "paths": PATHS}
+    made.filters |= {"moment": _moment, "bytes": _bytes, "number": _number, "changed": changed}
+    made.globals |= {"version": tailora_version(), "paths": PATHS, "option_field": option_field}
     return made
 
 
