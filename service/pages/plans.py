@@ -9,9 +9,9 @@ from fastapi.responses import RedirectResponse
 from allocator.methods import METHODS
 from allocator.plan import Plan
 from allocator.read import read_plan
-from analyzer.tails import ESTIMATORS
+from analyzer.tails import ESTIMATORS, estimator_named
 from ledger.access import Ledger
-from ledger.jobs import get
+from ledger.jobs import Job, get
 from service.context import Caller, Reader, TheLedger, Writer
 from service.figures.experts import experts
 from service.jobs.endpoints import JobId
@@ -28,6 +28,7 @@ from service.plans.endpoints import submit_and_look
 from service.plans.schemas import PlanRequest
 from service.problems import KNOWN_ERRORS, TITLES, problem_of
 from worker.requests import MeasuringWords
+from worker.steps import analysis_words
 
 A_MOMENT = 3.0
 """Seconds that a changed plan may take before its job's page is shown instead."""
@@ -87,12 +88,16 @@ def _find(ledger: Ledger, caller: Caller, job_id: str) -> tuple[View, Plan | Non
 
 def _changed(ledger: Ledger, caller: Caller, job_id: str, fields: Fields) -> PlanRequest:
     """The plan's own request with the form's changes; what was measured is not asked for again."""
+    estimator = fields.get("estimator", "hill")
     with ledger.database.read() as connection:
         job = get(connection, caller.reads, "plan", job_id)
+        measured = job["analysis_id"] is not None and _carries(
+            get(connection, caller.reads, "analysis", job["analysis_id"]), estimator
+        )
     words = dict(job["request"]["words"])
     for name in ("beta", "shape", "counts", "budget_kind"):
         words.pop(name, None)
-    if job["analysis_id"] is not None:
+    if measured:
         for name in MeasuringWords.model_fields:
             words.pop(name, None)
         words["analysis_id"] = job["analysis_id"]
@@ -102,6 +107,12 @@ def _changed(ledger: Ledger, caller: Caller, job_id: str, fields: Fields) -> Pla
         words.pop(name, None)
     words |= {name: fields[name] for name in CHANGED if name in fields}
     return request_of(PlanRequest, {**words, "parameters": parameters_of(fields)})
+
+
+def _carries(analysis: Job, estimator: str) -> bool:
+    """Whether the estimator can be fitted to the eigenvalues that the analysis has kept."""
+    needed = estimator_named(estimator).precision
+    return needed in ("float32", analysis_words(analysis).options().solved_precision)
 
 
 def _refused(
