@@ -42,7 +42,7 @@ router = APIRouter(prefix="/plans", route_class=PageRoute, include_in_schema=Fal
 @router.get("/{job_id}")
 def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """The page; that of the job where the plan is not there yet."""
-    found, plan = _find(ledger, caller, job_id)
+    found, plan = find_plan(ledger, caller, job_id)
     if plan is None:
         return RedirectResponse(f"/jobs/{job_id}", 303)
     return _page(request, found, plan, "plan.html")
@@ -72,14 +72,15 @@ async def again(
     if not by_htmx(request):
         return RedirectResponse(f"/plans/{done.job_id}", 303)
     await wait_for_end(ledger, done.job_id, A_MOMENT)
-    found, plan = await run_in_threadpool(_find, ledger, caller, done.job_id)
+    found, plan = await run_in_threadpool(find_plan, ledger, caller, done.job_id)
     if plan is None:
         return Response(headers={"HX-Redirect": f"/jobs/{done.job_id}"})
     headers = {"HX-Replace-Url": f"/plans/{done.job_id}"}
     return _page(request, found, plan, "part_plan.html", headers=headers)
 
 
-def _find(ledger: Ledger, caller: Caller, job_id: str) -> tuple[View, Plan | None]:
+def find_plan(ledger: Ledger, caller: Caller, job_id: str) -> tuple[View, Plan | None]:
+    """The plan's job, and the plan once it is there. Raises NotFound."""
     with ledger.database.read() as connection:
         found = view(connection, caller.reads, "plan", job_id)
         text = document_text(ledger, connection, found)
@@ -119,7 +120,7 @@ def _refused(
     request: Request, ledger: Ledger, caller: Caller, job_id: str, fields: Fields, error: Exception
 ) -> Response:
     """The plan as it was, with what is wrong; htmx swaps answers that have succeeded alone."""
-    found, plan = _find(ledger, caller, job_id)
+    found, plan = find_plan(ledger, caller, job_id)
     problem = problem_of(error)
     if plan is None:
         raise problem
