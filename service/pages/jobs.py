@@ -13,6 +13,7 @@ from service.jobs.endpoints import JobId
 from service.jobs.views import PATHS, stamp, view
 from service.pages.failing import told_of
 from service.pages.presence import missing_worker
+from service.pages.repeating import form_of
 from service.pages.route import PageRoute
 from service.pages.templating import page
 from service.problems import Problem
@@ -55,6 +56,7 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
         error=job["error"] and told_of(job["error"]["code"], job["error"]["detail"]),
         events=[_shown(event) for event in events],
         stream=f"{PATHS[kind]}/{job_id}/events?after={found.job['last_event']}",
+        again=form_of(job) if kind == "plan" else None,
         result=f"{SCREENS[kind]}/{job_id}" if kind in SCREENS else None,
     )
 

@@ -51,6 +51,11 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _sentence(text: str) -> str:
+    """With a capital first, all else as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -59,7 +64,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": _moment, "bytes": _bytes, "number": _number, "changed": changed}
+    made.filters |= {
+        "moment": _moment,
+        "bytes": _bytes,
+        "number": _number,
+        "changed": changed,
+        "sentence": _sentence,
+    }
     made.globals |= {"version": tailora_version(), "paths": PATHS, "option_field": option_field}
     return made
 

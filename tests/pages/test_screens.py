@@ -114,7 +114,7 @@ def test_nothing_there(browser):
 
 
 def test_history_with_filters(browser):
-    assert "There is no such job" in browser.get("/history").text
+    assert "There is no plan yet" in browser.get("/history").text
     job_id = browser.planned()
     assert f"/jobs/{job_id}" in browser.get("/history").text
     assert f"/jobs/{job_id}" in browser.get("/history?status=succeeded").text
