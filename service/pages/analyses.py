@@ -6,14 +6,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from analyzer.report import Analysis
-from service.analyses.layers import matrix_named, spectrum_of
+from service.analyses.layers import finished, matrix_named, spectrum_of
 from service.context import Reader, TheLedger
 from service.figures.alphas import alphas
 from service.figures.errors import FigureError
 from service.figures.esd import esd
 from service.jobs.endpoints import JobId
-from service.jobs.views import document_text, view
 from service.pages.figures import ShownFigure
+from service.pages.finding import has_succeeded
 from service.pages.route import PageRoute
 from service.pages.templating import by_htmx, page
 
@@ -25,15 +25,10 @@ Matrix = Annotated[str, Query(max_length=2000)]
 def show(
     job_id: JobId, request: Request, ledger: TheLedger, caller: Reader, matrix: Matrix = ""
 ) -> Response:
-    """The page; with a matrix its spectrum too, which is all that htmx takes of it.
-
-    That of the job where the analysis is not there yet.
-    """
-    with ledger.database.read() as connection:
-        text = document_text(ledger, connection, view(connection, caller.reads, "analysis", job_id))
-    if text is None:
+    """The page; with a matrix its spectrum too, which is all that htmx takes of it."""
+    if not has_succeeded(ledger, caller, "analysis", job_id):
         return RedirectResponse(f"/jobs/{job_id}", 303)
-    analysis = Analysis.model_validate_json(text)
+    analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
     density = None
     if matrix:
         chosen = matrix_named(analysis, job_id, matrix)

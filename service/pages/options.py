@@ -58,7 +58,8 @@ def option_field(name: str) -> OptionField:
     if values and field.default is None:
         values = ("", *values)
     choices = tuple(Choice(value, _SHOWN.get(value, value) or "as it pays") for value in values)
-    return OptionField(name, field.description or "", default, choices)
+    about = (field.description or "").replace("null: ", "empty: ").replace("true: ", "yes: ")
+    return OptionField(name, about, default, choices)
 
 
 def changed(groups: Mapping[str, Sequence[str]], values: Mapping[str, str]) -> bool:

@@ -8,10 +8,8 @@ from fastapi.responses import RedirectResponse
 
 from allocator.methods import METHODS
 from allocator.plan import Plan
-from allocator.read import read_plan
-from analyzer.tails import ESTIMATORS, estimator_named
+from analyzer.tails import ESTIMATORS
 from ledger.access import Ledger
-from ledger.jobs import Job, get
 from service.context import Caller, Reader, TheLedger, Writer
 from service.figures.experts import experts
 from service.jobs.endpoints import JobId
@@ -19,22 +17,18 @@ from service.jobs.views import View, document_text, view
 from service.jobs.waiting import wait_for_end
 from service.pages.failing import told
 from service.pages.figures import ShownFigure
-from service.pages.forms import Fields, Form, parameters_of, request_of, shown_parameters
-from service.pages.options import ADAPTER, COUNTS, SAME_ALPHAS, text_of
+from service.pages.finding import find_plan
+from service.pages.forms import Fields, Form
+from service.pages.options import SAME_ALPHAS
 from service.pages.repeating import command_of, curl_of
+from service.pages.replanning import changed_request, shown_values
 from service.pages.route import PageRoute
 from service.pages.templating import by_htmx, page
 from service.plans.endpoints import submit_and_look
-from service.plans.schemas import PlanRequest
 from service.problems import KNOWN_ERRORS, TITLES, problem_of
-from worker.requests import MeasuringWords
-from worker.steps import analysis_words
 
 A_MOMENT = 3.0
 """Seconds that a changed plan may take before its job's page is shown instead."""
-
-CHANGED = ("expert_budget", "method", "estimator", *COUNTS, *ADAPTER)
-"""What the form of a plan may change; what it leaves out is at its default."""
 
 router = APIRouter(prefix="/plans", route_class=PageRoute, include_in_schema=False)
 
@@ -65,7 +59,7 @@ async def again(
 ) -> Response:
     """A plan from the same analysis with another budget or method; the one that was shown stays."""
     try:
-        asked = await run_in_threadpool(_changed, ledger, caller, job_id, fields)
+        asked = await run_in_threadpool(changed_request, ledger, caller, job_id, fields)
         done, _ = await run_in_threadpool(submit_and_look, request, ledger, caller, asked, None)
     except KNOWN_ERRORS as error:
         return await run_in_threadpool(_refused, request, ledger, caller, job_id, fields, error)
@@ -77,43 +71,6 @@ async def again(
         return Response(headers={"HX-Redirect": f"/jobs/{done.job_id}"})
     headers = {"HX-Replace-Url": f"/plans/{done.job_id}"}
     return _page(request, found, plan, "part_plan.html", headers=headers)
-
-
-def find_plan(ledger: Ledger, caller: Caller, job_id: str) -> tuple[View, Plan | None]:
-    """The plan's job, and the plan once it is there. Raises NotFound."""
-    with ledger.database.read() as connection:
-        found = view(connection, caller.reads, "plan", job_id)
-        text = document_text(ledger, connection, found)
-    return found, None if text is None else read_plan(text)
-
-
-def _changed(ledger: Ledger, caller: Caller, job_id: str, fields: Fields) -> PlanRequest:
-    """The plan's own request with the form's changes; what was measured is not asked for again."""
-    estimator = fields.get("estimator", "hill")
-    with ledger.database.read() as connection:
-        job = get(connection, caller.reads, "plan", job_id)
-        measured = job["analysis_id"] is not None and _carries(
-            get(connection, caller.reads, "analysis", job["analysis_id"]), estimator
-        )
-    words = dict(job["request"]["words"])
-    for name in ("beta", "shape", "counts", "budget_kind"):
-        words.pop(name, None)
-    if measured:
-        for name in MeasuringWords.model_fields:
-            words.pop(name, None)
-        words["analysis_id"] = job["analysis_id"]
-    else:
-        words |= {"model": job["model"], "revision": job["revision"]}
-    for name in CHANGED:
-        words.pop(name, None)
-    words |= {name: fields[name] for name in CHANGED if name in fields}
-    return request_of(PlanRequest, {**words, "parameters": parameters_of(fields)})
-
-
-def _carries(analysis: Job, estimator: str) -> bool:
-    """Whether the estimator can be fitted to the eigenvalues that the analysis has kept."""
-    needed = estimator_named(estimator).precision
-    return needed in ("float32", analysis_words(analysis).options().solved_precision)
 
 
 def _refused(
@@ -137,22 +94,7 @@ def _page(
     return page(
         request, template, job=job, plan=plan, methods=METHODS, estimators=ESTIMATORS,
         groups=SAME_ALPHAS, problem=problem,
-        values=_values(found, plan) if given is None else given,
+        values=shown_values(found, plan) if given is None else given,
         bars=ShownFigure.of("plan", job["id"], experts(plan)),
         curl=curl_of(job, str(request.base_url)), command=command_of(job, plan), **answer,
     )  # fmt: skip
-
-
-def _values(found: View, plan: Plan) -> dict[str, str]:
-    """The fields of the form as they were for this plan."""
-    words = found.envelope["request"]
-    own = {name: text_of(words[name]) for name in ("estimator", *COUNTS, *ADAPTER)}
-    budget = {"method": plan.method, "expert_budget": f"{plan.budget.experts}"}
-    return {**own, **budget, **method_options(plan)}
-
-
-def method_options(plan: Plan) -> dict[str, str]:
-    """The method's options that the plan was made with, as fields of the form."""
-    names = METHODS[plan.method].parameters.model_fields if plan.method in METHODS else ()
-    own = {name: plan.parameters[name] for name in names if name in plan.parameters}
-    return shown_parameters(plan.method, own)

@@ -51,6 +51,13 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _measure(value: float | str | None) -> str:
+    """A measure of a training: whole numbers whole, others with four digits."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
 def _sentence(text: str) -> str:
     """With a capital first, all else as it is."""
     return text[:1].upper() + text[1:]
@@ -70,6 +77,7 @@ def _environment() -> Environment:
         "number": _number,
         "changed": changed,
         "sentence": _sentence,
+        "measure": _measure,
     }
     made.globals |= {"version": tailora_version(), "paths": PATHS, "option_field": option_field}
     return made

@@ -12,8 +12,8 @@ from service.context import Caller, Reader, TheLedger, Writer
 from service.jobs.endpoints import JobId
 from service.pages.datasets import offers_to
 from service.pages.failing import told
+from service.pages.finding import find_plan
 from service.pages.forms import Fields, Form, request_of
-from service.pages.plans import find_plan
 from service.pages.presence import missing_worker
 from service.pages.recipes import preset_words, settings, settings_of
 from service.pages.route import PageRoute
