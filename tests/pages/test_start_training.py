@@ -84,6 +84,32 @@ def test_what_cannot_be_is_named_and_the_form_keeps_all(registered, fields, stat
     assert registered.api.count() == before
 
 
+def test_the_same_form_starts_a_comparison(registered):
+    plan_id = registered.planned()
+    place = f"/plans/{plan_id}"
+    shown = registered.get(f"{place}/train").text
+    assert f'formaction="{place}/compare"' in shown
+    few = {"dataset": "labels.csv", "schedule.steps": "6"}
+    sent = registered.post(f"{place}/compare", **few, against="uniform, mola:10,2,2 lora",
+                           seeds="3,5, 7")  # fmt: skip
+    assert sent.status_code == 303, sent.text
+    job = registered.api.http.get(f"/v1{sent.headers['location']}").json()
+    asked = job["request"]
+    assert asked["plans"] == {"plan": plan_id}
+    assert (asked["against"], asked["seeds"]) == (["uniform", "mola:10,2,2", "lora"], [3, 5, 7])
+    assert asked["settings"] == {"schedule.steps": 6}
+    assert "once all trainings have ended" in registered.get(sent.headers["location"]).text
+    for fields, named in (({"against": "sideways"}, "sideways"), ({"seeds": "a, b"}, "seeds"),
+                          ({"seed": "4"}, "seed is no field")):  # fmt: skip
+        refused = registered.post(f"{place}/compare", **few, **fields)
+        assert refused.status_code == 422
+        alert = re.search(r'role="alert".*?</div>', refused.text, re.DOTALL).group()
+        assert named in alert
+        assert "<details open>" in refused.text
+        for value in fields.values():
+            assert f'value="{value}"' in refused.text
+
+
 def test_without_data_it_says_how_to_bring_some(browser):
     place = f"/plans/{browser.planned()}/train"
     shown = html.unescape(browser.get(place).text)
@@ -128,7 +154,8 @@ def test_forms_of_other_sites_start_nothing(registered):
     place = f"/plans/{registered.planned()}/train"
     before = registered.api.count()
     for headers in ({}, {"Origin": "https://elsewhere.example"}):
-        assert registered.post(place, headers, dataset="labels.csv").status_code == 422
+        for way in (place, place.replace("/train", "/compare")):
+            assert registered.post(way, headers, dataset="labels.csv").status_code == 422
     assert registered.api.count() == before
 
 
@@ -152,6 +179,7 @@ def test_others_see_and_start_nothing(make_api, tmp_path):
     browser.post("/sign-in", key=keys["ben"])
     assert browser.get(place).status_code == 404
     assert browser.post(place, dataset=data).status_code == 404
+    assert browser.post(f"/plans/{plan_id}/compare", dataset=data).status_code == 404
     own = browser.submit()
     pump(api.ledger)
     shown = browser.get(f"/plans/{own}/train").text
