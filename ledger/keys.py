@@ -73,15 +73,19 @@ def create_key(
 
 def holder_of(connection: Connection, text: str, pepper: str) -> Holder | None:
     """The holder of a valid key; None for one that is unknown, wrong or revoked."""
+    found = key_of(connection, text, pepper)
+    return None if found is None else Holder(found.owner, included(found.scopes))
+
+
+def key_of(connection: Connection, text: str, pepper: str) -> ApiKey | None:
+    """A valid key as it may be shown; None for one that is unknown, wrong or revoked."""
     digest = _hash(text, pepper)
     row = connection.execute(
-        select(api_keys.c.owner, api_keys.c.hash, api_keys.c.scopes).where(
-            api_keys.c.hash == digest, api_keys.c.revoked_at.is_(None)
-        )
+        select(api_keys).where(api_keys.c.hash == digest, api_keys.c.revoked_at.is_(None))
     ).one_or_none()
     if row is None or not hmac.compare_digest(row.hash, digest):
         return None
-    return Holder(row.owner, included(row.scopes.split(",")))
+    return _shown(row)
 
 
 def included(scopes: Iterable[str]) -> frozenset[str]:

@@ -108,6 +108,11 @@ async def caller_of(request: Request, ledger: Ledger) -> Caller:
     return Caller(holder, shared=ledger.settings.shared)
 
 
+async def anyone(request: Request, ledger: TheLedger) -> Caller:
+    """Who asks, with any valid key. Raises Problem."""
+    return await caller_of(request, ledger)
+
+
 def needs(scope: str) -> Callable[[Request, Ledger], Awaitable[Caller]]:
     """A dependency: who asks, with a key of that scope. Raises Problem."""
 
@@ -124,5 +129,6 @@ def needs(scope: str) -> Callable[[Request, Ledger], Awaitable[Caller]]:
     return caller
 
 
+Anyone = Annotated[Caller, Depends(anyone)]
 Reader = Annotated[Caller, Depends(needs("read"))]
 Writer = Annotated[Caller, Depends(needs("write"))]

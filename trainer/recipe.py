@@ -112,7 +112,7 @@ class Data(Record):
 class Optimiser(Record):
     """AdamW."""
 
-    learning_rate: float = Field(gt=0)
+    learning_rate: float = Field(gt=0, description="the largest, which warm-up ends with")
     weight_decay: float = Field(0.0, ge=0)
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.999, ge=0, lt=1)
@@ -128,7 +128,7 @@ class Schedule(Record):
     warmup_share: float | None = Field(
         None, ge=0, le=0.5, description="of all steps; instead of warmup_steps"
     )
-    epochs: float = Field(1.0, gt=0)
+    epochs: float = Field(1.0, gt=0, description="how often all samples are seen")
     steps: int | None = Field(None, ge=1, description="instead of epochs")
     batch: int = Field(
         16, ge=1, description="samples (packed: sequences) of a step, over all processes"

@@ -124,6 +124,7 @@ def own_environment(settings: Settings) -> dict[str, str]:
     return {
         variable("data"): str(settings.data.resolve()),
         variable("models"): settings.models,
+        variable("datasets"): settings.datasets,
         variable("database_url"): settings.database_url.get_secret_value(),
         variable("broker_url"): settings.broker_url.get_secret_value(),
         variable("analyze_devices"): settings.analyze_devices,

@@ -45,17 +45,21 @@ class ModelWords(Request):
 class MeasuringWords(Request):
     """How to measure; the words of `tailora analyze`."""
 
-    estimator: Name = "hill"
-    aspect: Aspect = "none"
-    sample_rows: int = 2000
-    sample_ratio: float = 1.0
-    sample_starts: int = 15
-    weighting: Weighting = "equal"
-    precision: Name = "auto"
-    solver: Solver = "gram"
+    estimator: Name = Field("hill", description="rule that alpha is fitted by")
+    aspect: Aspect = Field("none", description="correction of alpha for a matrix's shape")
+    sample_rows: int = Field(2000, description="aspect subsample: short side of a window")
+    sample_ratio: float = Field(1.0, description="aspect subsample: long side over short side")
+    sample_starts: int = Field(15, description="aspect subsample: windows along each side")
+    weighting: Weighting = Field("equal", description="of a block's matrices in its mean")
+    precision: Name = Field(
+        "auto", description="float32 or float64 arithmetic; auto: what the estimator needs"
+    )
+    solver: Solver = Field("gram", description="gram is the faster, svd the more exact one")
     ranged: bool | None = Field(None, description="true: read only what is needed, unchecked")
-    modules: Names = None
-    stack: Name | None = None
+    modules: Names = Field(None, description="only these, such as q_proj,v_proj; null: all")
+    stack: Name | None = Field(
+        None, description="text, vision, encoder …, or all; null: text, or encoder and decoder"
+    )
 
 
 class AnalysisWords(MeasuringWords):
@@ -103,24 +107,30 @@ class PlanWords(MeasuringWords):
         le=1e9,
         description="how many; see budget_kind. Left out by methods that bring their own",
     )
-    budget_kind: BudgetKind = "experts"
-    method: Name = "alphalora"
+    budget_kind: BudgetKind = Field(
+        "experts",
+        description="experts: of all layers together; mean: of a layer; parameters: as many "
+        "experts as have so many trainable parameters at most",
+    )
+    method: Name = Field("alphalora", description="see GET /v1/methods")
     parameters: dict[Name, Any] = Field(
         {}, description="the method's own, such as beta; see GET /v1/methods", max_length=20
     )
     beta: float | None = Field(None, description="the same as parameters.beta")
     shape: Name | None = Field(None, description="the same as parameters.shape")
     counts: list[int] | None = Field(None, description="the same as parameters.counts")
-    rounding: Literal["largest_remainder", "webster"] = "largest_remainder"
-    min_experts: int = 1
-    max_experts: int | None = None
-    per_module: bool = False
-    rank: int = 8
-    lora_alpha: float = 16.0
-    top_k: int = 2
+    rounding: Literal["largest_remainder", "webster"] = Field(
+        "largest_remainder", description="of shares to whole experts"
+    )
+    min_experts: int = Field(1, description="least of a layer")
+    max_experts: int | None = Field(None, description="most of a layer; null: any number")
+    per_module: bool = Field(False, description="each module has a count of its own, by its alpha")
+    rank: int = Field(8, description="of an expert")
+    lora_alpha: float = Field(16.0, description="an expert's product is scaled by this over rank")
+    top_k: int = Field(2, description="experts that work on a token, where a module has as many")
     stability: Names = Field(None, description="estimators, nominal, resampling, bf16, or all")
-    draws: int = 200
-    seed: int = 0
+    draws: int = Field(200, description="stability resampling: random halves of every matrix")
+    seed: int = Field(0, description="of what stability draws")
 
     def plan_options(self) -> PlanOptions:
         """The options of the plan. Raises InvalidRequest or InvalidOption."""

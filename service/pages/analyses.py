@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from analyzer.report import Analysis
 from service.analyses.layers import finished, matrix_named, spectrum_of
@@ -12,6 +13,7 @@ from service.figures.errors import FigureError
 from service.figures.esd import esd
 from service.jobs.endpoints import JobId
 from service.pages.figures import ShownFigure
+from service.pages.finding import has_succeeded
 from service.pages.route import PageRoute
 from service.pages.templating import by_htmx, page
 
@@ -24,6 +26,8 @@ def show(
     job_id: JobId, request: Request, ledger: TheLedger, caller: Reader, matrix: Matrix = ""
 ) -> Response:
     """The page; with a matrix its spectrum too, which is all that htmx takes of it."""
+    if not has_succeeded(ledger, caller, "analysis", job_id):
+        return RedirectResponse(f"/jobs/{job_id}", 303)
     analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
     density = None
     if matrix:

@@ -1,15 +1,15 @@
 """From a form's fields to the request that the API would take."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from allocator.methods import Method, method_named
-from service.plans.schemas import PlanRequest
+from service.pages.options import text_of
 from service.problems import Problem
 
 MOST_FIELDS = 100
@@ -29,11 +29,7 @@ async def form_of(request: Request) -> Fields:
 
 
 Form = Annotated[Fields, Depends(form_of)]
-
-
-def number(fields: Fields, name: str) -> float | None:
-    """A number of the form. Raises Problem."""
-    return None if name not in fields else _float(fields[name], name)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def parameters_of(fields: Fields) -> dict[str, Any]:
@@ -46,10 +42,15 @@ def parameters_of(fields: Fields) -> dict[str, Any]:
     }
 
 
-def plan_request(**words: Any) -> PlanRequest:
-    """The request; raises Problem for one that cannot be."""
+def listed(text: str) -> list[str]:
+    """Words with commas or spaces between; a comma before a digit is part of a word."""
+    return [part for part in re.split(r",(?=\D)|\s+", text) if part]
+
+
+def request_of(body: type[Body], words: Mapping[str, Any]) -> Body:
+    """The body that the API would take, from values or their texts. Raises Problem."""
     try:
-        return PlanRequest.model_validate(words)
+        return body.model_validate(words, strict=False)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "form"
@@ -59,13 +60,7 @@ def plan_request(**words: Any) -> PlanRequest:
 
 def shown_parameters(method: str, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Options as the form shows them, by the names of its fields."""
-    return {f"{method}.{name}": _text(value) for name, value in parameters.items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+    return {f"{method}.{name}": text_of(value) for name, value in parameters.items()}
 
 
 def _value(method: Method, name: str, text: str) -> Any:

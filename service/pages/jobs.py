@@ -12,6 +12,8 @@ from service.context import Reader, TheLedger, Writer
 from service.jobs.endpoints import JobId
 from service.jobs.views import PATHS, stamp, view
 from service.pages.failing import told_of
+from service.pages.presence import missing_worker
+from service.pages.repeating import form_of
 from service.pages.route import PageRoute
 from service.pages.templating import page
 from service.problems import Problem
@@ -19,7 +21,10 @@ from worker.resuming import resume
 
 MOST_EVENTS = 1000
 KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
-SCREENS = {"plan": "/plans", "analysis": "/analyses", "training": "/trainings"}
+SCREENS = {
+    "plan": "/plans", "analysis": "/analyses", "training": "/trainings",
+    "comparison": "/comparisons",
+}  # fmt: skip
 """Where the result of a job is shown."""
 
 router = APIRouter(prefix="/jobs", route_class=PageRoute, include_in_schema=False)
@@ -40,15 +45,18 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
     with ledger.database.read() as connection:
         found = view(connection, caller.reads, kind, job_id)
         events = list_events(connection, job_id, limit=MOST_EVENTS)
+        missing = missing_worker(connection, kind, ledger.settings.presence)
     job = found.envelope
     return page(
         request,
         "job.html",
         job=job,
         ended=found.ended,
+        missing=missing,
         error=job["error"] and told_of(job["error"]["code"], job["error"]["detail"]),
         events=[_shown(event) for event in events],
         stream=f"{PATHS[kind]}/{job_id}/events?after={found.job['last_event']}",
+        again=form_of(job) if kind == "plan" else None,
         result=f"{SCREENS[kind]}/{job_id}" if kind in SCREENS else None,
     )
 

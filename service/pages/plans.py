@@ -8,9 +8,8 @@ from fastapi.responses import RedirectResponse
 
 from allocator.methods import METHODS
 from allocator.plan import Plan
-from allocator.read import read_plan
+from analyzer.tails import ESTIMATORS
 from ledger.access import Ledger
-from ledger.jobs import get
 from service.context import Caller, Reader, TheLedger, Writer
 from service.figures.experts import experts
 from service.jobs.endpoints import JobId
@@ -18,14 +17,15 @@ from service.jobs.views import View, document_text, view
 from service.jobs.waiting import wait_for_end
 from service.pages.failing import told
 from service.pages.figures import ShownFigure
-from service.pages.forms import Fields, Form, number, parameters_of, plan_request, shown_parameters
+from service.pages.finding import find_plan
+from service.pages.forms import Fields, Form
+from service.pages.options import SAME_ALPHAS
 from service.pages.repeating import command_of, curl_of
+from service.pages.replanning import changed_request, shown_values
 from service.pages.route import PageRoute
 from service.pages.templating import by_htmx, page
 from service.plans.endpoints import submit_and_look
-from service.plans.schemas import PlanRequest
 from service.problems import KNOWN_ERRORS, TITLES, problem_of
-from worker.requests import MeasuringWords
 
 A_MOMENT = 3.0
 """Seconds that a changed plan may take before its job's page is shown instead."""
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/plans", route_class=PageRoute, include_in_schema=Fal
 @router.get("/{job_id}")
 def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> Response:
     """The page; that of the job where the plan is not there yet."""
-    found, plan = _find(ledger, caller, job_id)
+    found, plan = find_plan(ledger, caller, job_id)
     if plan is None:
         return RedirectResponse(f"/jobs/{job_id}", 303)
     return _page(request, found, plan, "plan.html")
@@ -59,52 +59,25 @@ async def again(
 ) -> Response:
     """A plan from the same analysis with another budget or method; the one that was shown stays."""
     try:
-        asked = await run_in_threadpool(_changed, ledger, caller, job_id, fields)
+        asked = await run_in_threadpool(changed_request, ledger, caller, job_id, fields)
         done, _ = await run_in_threadpool(submit_and_look, request, ledger, caller, asked, None)
     except KNOWN_ERRORS as error:
         return await run_in_threadpool(_refused, request, ledger, caller, job_id, fields, error)
     if not by_htmx(request):
         return RedirectResponse(f"/plans/{done.job_id}", 303)
     await wait_for_end(ledger, done.job_id, A_MOMENT)
-    found, plan = await run_in_threadpool(_find, ledger, caller, done.job_id)
+    found, plan = await run_in_threadpool(find_plan, ledger, caller, done.job_id)
     if plan is None:
         return Response(headers={"HX-Redirect": f"/jobs/{done.job_id}"})
     headers = {"HX-Replace-Url": f"/plans/{done.job_id}"}
     return _page(request, found, plan, "part_plan.html", headers=headers)
 
 
-def _find(ledger: Ledger, caller: Caller, job_id: str) -> tuple[View, Plan | None]:
-    with ledger.database.read() as connection:
-        found = view(connection, caller.reads, "plan", job_id)
-        text = document_text(ledger, connection, found)
-    return found, None if text is None else read_plan(text)
-
-
-def _changed(ledger: Ledger, caller: Caller, job_id: str, fields: Fields) -> PlanRequest:
-    """The plan's own request with the form's changes; what was measured is not asked for again."""
-    with ledger.database.read() as connection:
-        job = get(connection, caller.reads, "plan", job_id)
-    words = dict(job["request"]["words"])
-    for name in ("beta", "shape", "counts", "expert_budget", "budget_kind", "method", "parameters"):
-        words.pop(name, None)
-    words |= {
-        "expert_budget": number(fields, "expert_budget"),
-        "method": fields.get("method", "alphalora"),
-        "parameters": parameters_of(fields),
-    }
-    if job["analysis_id"] is None:
-        model = {"model": job["model"], "revision": job["revision"]}
-        return plan_request(**words, **model)
-    for name in MeasuringWords.model_fields:
-        words.pop(name, None)
-    return plan_request(**words, analysis_id=job["analysis_id"])
-
-
 def _refused(
     request: Request, ledger: Ledger, caller: Caller, job_id: str, fields: Fields, error: Exception
 ) -> Response:
     """The plan as it was, with what is wrong; htmx swaps answers that have succeeded alone."""
-    found, plan = _find(ledger, caller, job_id)
+    found, plan = find_plan(ledger, caller, job_id)
     problem = problem_of(error)
     if plan is None:
         raise problem
@@ -118,18 +91,10 @@ def _page(
     problem: dict[str, str] | None = None, **answer: Any,
 ) -> Response:  # fmt: skip
     job = found.envelope
-    own = method_options(plan)
-    values = {"method": plan.method, "expert_budget": f"{plan.budget.experts}", **own}
     return page(
-        request, template, job=job, plan=plan, methods=METHODS, problem=problem,
-        values=values if given is None else given,
+        request, template, job=job, plan=plan, methods=METHODS, estimators=ESTIMATORS,
+        groups=SAME_ALPHAS, problem=problem,
+        values=shown_values(found, plan) if given is None else given,
         bars=ShownFigure.of("plan", job["id"], experts(plan)),
         curl=curl_of(job, str(request.base_url)), command=command_of(job, plan), **answer,
     )  # fmt: skip
-
-
-def method_options(plan: Plan) -> dict[str, str]:
-    """The method's options that the plan was made with, as fields of the form."""
-    names = METHODS[plan.method].parameters.model_fields if plan.method in METHODS else ()
-    own = {name: plan.parameters[name] for name in names if name in plan.parameters}
-    return shown_parameters(plan.method, own)

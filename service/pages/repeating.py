@@ -1,11 +1,14 @@
-"""A plan's request as a command line, to be repeated elsewhere."""
+"""A plan's request as a command line and as curl, to be repeated elsewhere; and as the form."""
 
 import json
 import shlex
 from typing import Any
+from urllib.parse import urlencode
 
 from allocator.methods import METHODS
 from allocator.plan import Plan
+from service.pages.forms import shown_parameters
+from service.pages.options import text_of
 from worker.requests import PlanWords
 
 _FLAGS = (
@@ -25,6 +28,15 @@ def curl_of(job: dict[str, Any], base: str) -> str:
         '${TAILORA_API_KEY:+-H "Authorization: Bearer $TAILORA_API_KEY"} '
         f"-d {shlex.quote(text)}"
     )
+
+
+def form_of(job: dict[str, Any]) -> str:
+    """The address of the form, filled in with the same words."""
+    words = _own_words(job)
+    parameters = shown_parameters(job["request"]["method"], words.pop("parameters", {}))
+    shown = {name: text_of(value) for name, value in words.items()}
+    given = {"model": job["model"], "revision": job["revision"], **shown, **parameters}
+    return "/?" + urlencode({name: text for name, text in given.items() if text})
 
 
 def command_of(job: dict[str, Any], plan: Plan) -> str:

@@ -8,7 +8,19 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from service.guard import API
-from service.pages import about, analyses, history, jobs, plans, signing, start, trainings
+from service.pages import (
+    about,
+    analyses,
+    comparisons,
+    history,
+    jobs,
+    keys,
+    plans,
+    signing,
+    start,
+    train,
+    trainings,
+)
 from service.pages.failing import error_page
 from service.pages.templating import HEADERS, HERE
 from service.problems import Problem
@@ -18,7 +30,19 @@ Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 
 def add_pages(app: FastAPI) -> None:
     """Add every screen, and the files that they load."""
-    for screen in (start, jobs, analyses, plans, trainings, history, about, signing):
+    for screen in (
+        start,
+        jobs,
+        analyses,
+        plans,
+        train,
+        trainings,
+        comparisons,
+        history,
+        keys,
+        about,
+        signing,
+    ):
         app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     _add_not_found(app)

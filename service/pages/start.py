@@ -17,7 +17,8 @@ from service.jobs.submission import resolver_of
 from service.jobs.waiting import wait_for_end
 from service.models.endpoints import DEFAULT_WAIT, answer_look, submit_look
 from service.pages.failing import told
-from service.pages.forms import Fields, Form, number, parameters_of, plan_request
+from service.pages.forms import Fields, Form, parameters_of, request_of
+from service.pages.options import NEW_PLAN
 from service.pages.route import PageRoute
 from service.pages.templating import page
 from service.plans.endpoints import submit_and_look
@@ -52,7 +53,7 @@ async def estimate(
 async def submit(request: Request, ledger: TheLedger, caller: Writer, fields: Form) -> Response:
     """Submit, and go to the plan or to its job; the form with what is wrong where it cannot be."""
     try:
-        asked = request_of(fields)
+        asked = plan_request(fields)
         done, _ = await run_in_threadpool(submit_and_look, request, ledger, caller, asked, None)
     except KNOWN_ERRORS as error:
         problem = problem_of(error)
@@ -60,16 +61,10 @@ async def submit(request: Request, ledger: TheLedger, caller: Writer, fields: Fo
     return RedirectResponse(f"/plans/{done.job_id}", 303)
 
 
-def request_of(fields: Fields) -> PlanRequest:
+def plan_request(fields: Fields) -> PlanRequest:
     """What the API would be asked. Raises Problem or InvalidRequest."""
-    return plan_request(
-        model=fields.get("model"),
-        revision=fields.get("revision"),
-        expert_budget=number(fields, "expert_budget"),
-        method=fields.get("method", "alphalora"),
-        parameters=parameters_of(fields),
-        estimator=fields.get("estimator", "hill"),
-    )
+    told = {name: fields[name] for name in fields.keys() & PlanRequest.model_fields.keys()}
+    return request_of(PlanRequest, {**told, "parameters": parameters_of(fields)})
 
 
 EMPTY: Mapping[str, Any] = {"outline": None, "waiting": False, "problem": None}
@@ -80,7 +75,7 @@ def _form(
 ) -> Response:
     return page(
         request, "start.html", status=status, values=values, methods=METHODS,
-        estimators=ESTIMATORS, **{**EMPTY, **found},
+        estimators=ESTIMATORS, groups=NEW_PLAN, **{**EMPTY, **found},
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from analyzer.version import tailora_version
 from service.context import key_text
 from service.jobs.views import PATHS
+from service.pages.options import changed, option_field
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -50,6 +51,18 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _measure(value: float | str | None) -> str:
+    """A measure of a training: whole numbers whole, others with four digits."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _sentence(text: str) -> str:
+    """With a capital first, all else as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -58,8 +71,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": _moment, "bytes": _bytes, "number": _number}
-    made.globals |= {"version": tailora_version(), "paths": PATHS}
+    made.filters |= {
+        "moment": _moment,
+        "bytes": _bytes,
+        "number": _number,
+        "changed": changed,
+        "sentence": _sentence,
+        "measure": _measure,
+    }
+    made.globals |= {"version": tailora_version(), "paths": PATHS, "option_field": option_field}
     return made
 
 

@@ -17,6 +17,7 @@ from service.jobs.endpoints import JobId
 from service.jobs.views import PATHS, document_text, stamp, view
 from service.pages.failing import told_of
 from service.pages.figures import ShownFigure
+from service.pages.presence import missing_worker
 from service.pages.route import PageRoute
 from service.pages.templating import page
 from service.trainings.files import FOLDER
@@ -33,6 +34,7 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
         checkpoints = list_checkpoints(connection, job_id)
         files = list_files(connection, job_id, FOLDER)
         text = document_text(ledger, connection, found)
+        missing = missing_worker(connection, "training", ledger.settings.presence)
     job = found.envelope
     title = f"training of {job['model']}" if job["model"] else "training"
     return page(
@@ -41,6 +43,7 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
         job=job,
         ended=found.ended,
         error=job["error"] and told_of(job["error"]["code"], job["error"]["detail"]),
+        missing=missing,
         last=lines[-1] if lines else None,
         loss=_shown(job_id, lambda: training(lines, title=title)),
         load=_shown(job_id, lambda: load(lines, title=title)),

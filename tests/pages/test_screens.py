@@ -1,9 +1,11 @@
 """Screens as HTML: what they say in each state, and that they work without scripts."""
 
 import html
+import json
 import re
 
 from ledger.jobs import NewJob, create
+from ledger.results import put_result
 from ledger.runs import put_metrics
 from ledger.settle import finish_job
 from tests.service.figures.documents import metrics_lines
@@ -114,7 +116,7 @@ def test_nothing_there(browser):
 
 
 def test_history_with_filters(browser):
-    assert "There is no such job" in browser.get("/history").text
+    assert "There is no plan yet" in browser.get("/history").text
     job_id = browser.planned()
     assert f"/jobs/{job_id}" in browser.get("/history").text
     assert f"/jobs/{job_id}" in browser.get("/history?status=succeeded").text
@@ -160,6 +162,21 @@ def test_a_training_as_it_goes(browser):
     assert f"<td>{lines[-1]['loss']}</td>" in shown
     assert f'action="/jobs/{job_id}/cancel"' in shown
     assert f'href="/trainings/{job_id}"' in browser.get(f"/jobs/{job_id}").text
+
+
+def test_what_a_training_came_to(browser):
+    request = {"place": {"model": browser.api.model}, "words": {}, "data": {}}
+    new = NewJob("training", "local", request, browser.api.model, None, None, {}, phase="training")
+    result = {"before": {"samples": 16, "loss": 0.695678, "perplexity": None},
+              "after": {"samples": 16, "loss": 0.685233}}  # fmt: skip
+    with browser.api.ledger.database.write() as connection:
+        job_id = create(connection, new)
+        put_result(connection, browser.api.ledger.artifacts, job_id, json.dumps(result), None)
+        finish_job(connection, job_id, "succeeded", "the training is there")
+    shown = browser.get(f"/trainings/{job_id}").text
+    assert '<th scope="row">samples</th><td>16</td><td>16</td>' in shown
+    assert '<th scope="row">loss</th><td>0.6957</td><td>0.6852</td>' in shown
+    assert "perplexity" not in shown
 
 
 def test_gated_models_and_a_hub_without_the_model(browser, hub, tiny):

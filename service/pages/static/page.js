@@ -1,4 +1,4 @@
-// Figures, the options of the chosen method, and buttons that copy; all else is HTML and htmx.
+// Figures, the options of the chosen method, uploads, and buttons that copy; all else is HTML and htmx.
 "use strict";
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -62,6 +62,26 @@
     root.querySelectorAll("[data-methods]").forEach(showOptions);
   }
 
+  async function upload(form) {
+    const file = form.querySelector("input").files[0];
+    const said = form.querySelector("[role=status]");
+    said.textContent = "Uploading …";
+    try {
+      const answer = await fetch(`${form.dataset.upload}?name=${encodeURIComponent(file.name)}`, {
+        method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
+      });
+      const found = await answer.json();
+      if (!answer.ok) throw new Error(found.detail);
+      for (const list of document.querySelectorAll("[data-datasets]")) {
+        list.add(new Option(`${found.name} (uploaded now)`, found.id));
+      }
+      document.querySelector("[data-datasets]").value = found.id;
+      said.textContent = `${found.name} is there, and chosen to train on.`;
+    } catch (error) {
+      said.textContent = `It was not taken: ${error.message}`;
+    }
+  }
+
   // A job's stream ends with the job: closed here, or the browser would take its end for a fault.
   htmx.createEventSource = (address) => {
     const source = new EventSource(address);
@@ -81,6 +101,11 @@
     text.select();
     await navigator.clipboard?.writeText(text.value);
     button.textContent = "Copied";
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-upload]")) return;
+    event.preventDefault();
+    upload(event.target);
   });
   addEventListener("resize", () => charts.forEach((chart) => chart.resize()));
   dark.addEventListener("change", () => charts.forEach((chart, box) => draw(box)));
