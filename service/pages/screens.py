@@ -5,11 +5,11 @@ from typing import cast
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 from service.guard import API
 from service.pages import about, analyses, history, jobs, plans, signing, start, trainings
 from service.pages.failing import error_page
+from service.pages.files import PageFiles
 from service.pages.templating import HEADERS, HERE
 from service.problems import Problem
 
@@ -20,7 +20,7 @@ def add_pages(app: FastAPI) -> None:
     """Add every screen, and the files that they load."""
     for screen in (start, jobs, analyses, plans, trainings, history, about, signing):
         app.include_router(screen.router)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.mount("/static", PageFiles(directory=HERE / "static"), name="static")
     _add_not_found(app)
 
 
