@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlencode
@@ -27,11 +28,11 @@ class ShownFigure:
     more: bool
 
     @classmethod
-    def of(cls, kind: str, job_id: str, figure: Figure, **words: str) -> Self:
+    def of(cls, kind: str, job_id: str, figure: Figure, **words: str | Sequence[str]) -> Self:
         """The figure of a job; `words` are what it was told. Its empty columns are left out."""
         head, *rows = csv.reader(io.StringIO(figure.to_csv()))
         used = [place for place in range(len(head)) if any(row[place] for row in rows)]
-        query = urlencode(words)
+        query = urlencode(words, doseq=True)
         return cls(
             address=f"{PATHS[kind]}/{job_id}/figures/{figure.name}?{query}".rstrip("?"),
             title=figure.title,

@@ -25,7 +25,7 @@ class PageFiles(StaticFiles):
             "accept-encoding", ""
         ):
             kept = {name: answer.headers[name] for name in ("etag", "last-modified")}
-            content = _compressed(full_path, stat_result.st_mtime_ns)
+            content = _compressed(os.fspath(full_path), stat_result.st_mtime_ns)
             answer = Response(content, status_code, kept, answer.media_type)
             answer.headers["Content-Encoding"] = "gzip"
         answer.headers["Cache-Control"] = "no-cache"
@@ -34,5 +34,5 @@ class PageFiles(StaticFiles):
 
 
 @lru_cache(maxsize=64)
-def _compressed(path: Name, changed: int) -> bytes:
+def _compressed(path: str, changed: int) -> bytes:
     return gzip.compress(Path(path).read_bytes(), mtime=0)

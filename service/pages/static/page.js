@@ -6,6 +6,7 @@
   const NARROW = 520;
 
   async function draw(box) {
+    box.style.height = `${box.dataset.height}px`; // at once, so that nothing below it jumps
     const theme = dark.matches ? "dark" : "light";
     let option;
     try {
@@ -14,12 +15,12 @@
       if (!answer.ok) throw new Error(option.detail);
     } catch (error) {
       box.className = "chart-failed";
+      box.style.height = "";
       box.textContent = `The figure could not be drawn: ${error.message}. Its table is below.`;
       return;
     }
     if (!box.isConnected) return;
     charts.get(box)?.dispose();
-    box.style.height = `${box.dataset.height}px`;
     const chart = echarts.init(box, null, { renderer: "svg" });
     option.tooltip = { ...option.tooltip, renderMode: "richText" }; // HTML would bring styles along
     fit(option, box.clientWidth);
@@ -41,7 +42,8 @@
   function pick(address, name) {
     if (!name || !name.includes(".")) return; // lines and bands are no matrices
     const matrix = name.split(": ")[0];
-    const place = `${address}?matrix=${encodeURIComponent(matrix)}`;
+    const law = document.querySelector("#mp")?.checked ? "&mp=true" : "";
+    const place = `${address}?matrix=${encodeURIComponent(matrix)}${law}`;
     htmx.ajax("GET", place, { target: "#esd", swap: "innerHTML" }).then(() => {
       history.replaceState(null, "", `${place}#esd`);
       document.getElementById("esd").scrollIntoView({ block: "start" });
