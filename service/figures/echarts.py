@@ -10,8 +10,9 @@ from service.figures.palette import THEMES, Theme, ThemeName, stops
 Option = dict[str, Any]
 
 HEADER, LINE, PANEL, LEGEND, ROW, GAP = 34, 17, 260, 22, 13, 62
+MOST_ROWS = 60
 """Pixels: of titles, a line of text, a panel, a line of its legend, a row of categories, and the
-names of an axis.
+names of an axis; more rows of categories share the height of so many.
 """
 
 _TYPES = {"linear": "value", "log": "log", "category": "category"}
@@ -46,7 +47,7 @@ def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
         "grid": [box["grid"] for box in boxes],
         "xAxis": [_axis(panel.x, place, colours) | {"nameGap": 26}
                   for place, panel in enumerate(figure.panels)],
-        "yAxis": [_axis(panel.y, place, colours) | _upwards(panel)
+        "yAxis": [_upwards(panel, _axis(panel.y, place, colours))
                   for place, panel in enumerate(figure.panels)],
         "series": [
             option_of(series, figure.panels[place], place, colours)
@@ -74,7 +75,7 @@ def _heights(figure: Figure) -> list[int]:
 
 def _height(panel: Panel) -> int:
     rows = len(panel.y.categories) if panel.y.scale == "category" else 0
-    return max(PANEL, ROW * rows) + GAP + HEADER + _legend_height(panel)
+    return max(PANEL, ROW * min(rows, MOST_ROWS)) + GAP + HEADER + _legend_height(panel)
 
 
 def _legend_height(panel: Panel) -> int:
@@ -158,14 +159,14 @@ def _axis(axis: Axis, place: int, colours: Theme) -> Option:
     return found
 
 
-def _upwards(panel: Panel) -> Option:
+def _upwards(panel: Panel, axis: Option) -> Option:
     """Names of categories are cut to the room beside the panel; bars start at zero."""
     if panel.y.scale == "category":
         where = "start" if panel.y.reverse else "end"
-        label = {"width": 110, "overflow": "truncate"}
-        return {"nameLocation": where, "nameGap": 8, "axisLabel": label}
+        label = axis["axisLabel"] | {"width": 110, "overflow": "truncate"}
+        return axis | {"nameLocation": where, "nameGap": 8, "axisLabel": label}
     bars = any(series.kind == "bars" for series in panel.series)
-    return {"nameGap": 48, **({"scale": False} if bars else {})}
+    return axis | {"nameGap": 48, **({"scale": False} if bars else {})}
 
 
 def _visual_maps(figure: Figure, boxes: list[Option], colours: Theme) -> Option:

@@ -66,7 +66,10 @@ def _bars(series: Series, panel: Panel, colour: str) -> Option:
         }
         for x, y, label in zip(series.x, series.y, series.labels, strict=False)
     ] or [[x, y] for x, y in zip(series.x, series.y, strict=True)]
-    return {"type": "bar", "data": data, "itemStyle": {"color": colour}}
+    return {
+        "type": "bar", "data": data, "itemStyle": {"color": colour},
+        "labelLayout": {"hideOverlap": True},
+    }  # fmt: skip
 
 
 def _band(series: Series, panel: Panel, colour: str) -> Option:

@@ -17,8 +17,12 @@ from service.pages.route import PageRoute
 from service.pages.series import Others, candidates, series
 from service.pages.templating import page
 
+MOST_ROWS = 250
+"""Of the table, at a time: browsers take a second for some thousand."""
+
 router = APIRouter(prefix="/analyses", route_class=PageRoute, include_in_schema=False)
 Matrix = Annotated[str, Query(max_length=2000)]
+Start = Annotated[int, Query(ge=0, le=10_000_000, description="the first row of the table")]
 Law = Annotated[bool, Query(description="the Marchenko-Pastur law beside the spectrum")]
 
 
@@ -26,6 +30,7 @@ Law = Annotated[bool, Query(description="the Marchenko-Pastur law beside the spe
 def show(
     job_id: JobId, request: Request, ledger: TheLedger, caller: Reader,
     others: Others = (), matrix: Matrix = "", mp: Law = False,
+    start: Start = 0,
 ) -> Response:  # fmt: skip
     """The page; with a matrix its spectrum too. htmx takes the part that it has a place for."""
     analysis = finished_analysis(ledger, caller, job_id)
@@ -42,7 +47,8 @@ def show(
         return page(request, "part_series.html", **words)
     return page(
         request, "analysis.html", job_id=job_id, analysis=analysis,
-        estimator=analysis.settings.estimator, alphas=_alphas(job_id, analysis), **words,
+        estimator=analysis.settings.estimator, alphas=_alphas(job_id, analysis), start=start,
+        rows=analysis.matrices[start : start + MOST_ROWS], most=MOST_ROWS, **words,
     )  # fmt: skip
 
 

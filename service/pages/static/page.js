@@ -36,6 +36,9 @@
     for (const legend of option.legend) {
       if (width <= NARROW) Object.assign(legend, { type: "scroll", width: width - 24 });
     }
+    for (const map of option.visualMap ?? []) {
+      if (width <= NARROW) Object.assign(map, { itemWidth: 8, textGap: 4 });
+    }
     if (width <= NARROW) delete option.toolbox;
   }
 
