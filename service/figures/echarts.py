@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from service.figures.drawing import WidthName
 from service.figures.echarts_series import option_of
 from service.figures.figure import Axis, Figure, Panel
 from service.figures.palette import THEMES, Theme, ThemeName, stops
@@ -17,14 +18,16 @@ names of an axis; more rows of categories share the height of so many.
 
 _TYPES = {"linear": "value", "log": "log", "category": "category"}
 _LEGENDS_A_LINE = 4
+_SHORT = 6
 
 
-def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
+def option(figure: Figure, *, theme: ThemeName = "light", width: WidthName = "double") -> Option:
     """What `chart.setOption` takes. Positions are shares of the chart's box, of which `pixels` is
-    the height that suits; its width is the page's.
+    the height that suits; its width is the page's, where `single` is that of a phone.
     """
+    figure = _fitted(figure, width)
     colours = THEMES[theme]
-    boxes = _boxes(figure)
+    boxes = _boxes(figure, width)
     places = range(len(figure.panels))
     return {
         "backgroundColor": colours.background,
@@ -57,9 +60,15 @@ def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
     }  # fmt: skip
 
 
-def pixels(figure: Figure) -> int:
+def pixels(figure: Figure, width: WidthName = "double") -> int:
     """The height that suits."""
+    figure = _fitted(figure, width)
     return _header(figure) + sum(_heights(figure))
+
+
+def _fitted(figure: Figure, width: WidthName) -> Figure:
+    """On a narrow page panels lie below each other."""
+    return figure.model_copy(update={"columns": 1}) if width == "single" else figure
 
 
 def _header(figure: Figure) -> int:
@@ -82,7 +91,7 @@ def _legend_height(panel: Panel) -> int:
     return 0 if panel.heat else LEGEND * math.ceil(len(panel.series) / _LEGENDS_A_LINE)
 
 
-def _boxes(figure: Figure) -> list[Option]:
+def _boxes(figure: Figure, page: WidthName) -> list[Option]:
     """Where each panel lies, as shares of the chart's box."""
     total, heights, boxes = pixels(figure), _heights(figure), []
     width = 100 / figure.columns
@@ -91,7 +100,9 @@ def _boxes(figure: Figure) -> list[Option]:
         top = _header(figure) + sum(heights[:row])
         inner = heights[row] - GAP - HEADER - _legend_height(panel)
         left = column * width
-        wide = (0.3 if figure.columns > 1 else 0.15) if panel.y.scale == "category" else 0.1
+        names = max(map(len, panel.y.categories), default=0)
+        cramped = figure.columns > 1 or (page == "single" and names > _SHORT)
+        wide = (0.3 if cramped else 0.15) if panel.y.scale == "category" else 0.1
         wide = max(wide, 0.16) if figure.columns > 1 else wide
         right = 0.12 if panel.heat else 0.03
         boxes.append({

@@ -23,6 +23,8 @@ class ShownFigure:
     title: str
     notes: tuple[str, ...]
     height: int
+    narrow_height: int
+    """On a phone, where panels lie below each other."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     more: bool
@@ -38,6 +40,7 @@ class ShownFigure:
             title=figure.title,
             notes=tuple(text for text in (figure.subtitle, *figure.notes) if text),
             height=pixels(figure),
+            narrow_height=pixels(figure, "single"),
             columns=tuple(name.replace("_", " ") for name in used),
             rows=tuple(tuple(_text(row[name]) for name in used) for row in rows[:MOST_ROWS]),
             more=len(rows) > MOST_ROWS,

@@ -28,8 +28,8 @@ class PageFiles(StaticFiles):
             content = _compressed(os.fspath(full_path), stat_result.st_mtime_ns)
             answer = Response(content, status_code, kept, answer.media_type)
             answer.headers["Content-Encoding"] = "gzip"
+            answer.headers["Vary"] = "Accept-Encoding"
         answer.headers["Cache-Control"] = "no-cache"
-        answer.headers["Vary"] = "Accept-Encoding"
         return answer
 
 

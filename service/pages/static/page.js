@@ -6,11 +6,13 @@
   const NARROW = 520;
 
   async function draw(box) {
-    box.style.height = `${box.dataset.height}px`; // at once, so that nothing below it jumps
-    const theme = dark.matches ? "dark" : "light";
+    const narrow = box.clientWidth <= NARROW;
+    const height = narrow ? box.dataset.narrowHeight : box.dataset.height;
+    box.style.height = `${height}px`; // at once, so that nothing below it jumps
+    const how = `theme=${dark.matches ? "dark" : "light"}&width=${narrow ? "single" : "double"}`;
     let option;
     try {
-      const answer = await fetch(`${box.dataset.figure}&theme=${theme}`);
+      const answer = await fetch(`${box.dataset.figure}&${how}`);
       option = await answer.json();
       if (!answer.ok) throw new Error(option.detail);
     } catch (error) {
@@ -37,7 +39,7 @@
       if (width <= NARROW) Object.assign(legend, { type: "scroll", width: width - 24 });
     }
     for (const map of option.visualMap ?? []) {
-      if (width <= NARROW) Object.assign(map, { itemWidth: 8, textGap: 4 });
+      if (width <= NARROW) Object.assign(map, { itemWidth: 8, textGap: 4, left: "auto", right: 0 });
     }
     if (width <= NARROW) delete option.toolbox;
   }
