@@ -25,7 +25,8 @@ def by_estimators(
     if own.aspect == "marchenko_pastur":
         return tuple(Alternative(estimator=name, status="not_applicable") for name in others)
     return tuple(
-        _alternative(request, analysis, replace(own, estimator=name), counts) for name in others
+        _alternative(request, analysis, request.subject, replace(own, estimator=name), counts)
+        for name in others
     )
 
 
@@ -47,7 +48,7 @@ def by_rounding(
         )
     if _left_out(after, options) != _left_out(own, options):
         return Alternative(estimator=options.estimator, weights="bfloat16", status="no_fit")
-    return _alternative(request, rounded, options, counts, "bfloat16")
+    return _alternative(request, rounded, after, options, counts, "bfloat16")
 
 
 def _names(subject: Subject) -> set[str]:
@@ -65,6 +66,7 @@ def _left_out(subject: Subject, options: PlanOptions) -> list[tuple[str, ...]] |
 def _alternative(
     request: PlanRequest,
     analysis: Analysis,
+    subject: Subject,
     options: PlanOptions,
     counts: tuple[int, ...],
     weights: Weights = "stored",
@@ -73,8 +75,7 @@ def _alternative(
     if any(name not in matrix.fits for matrix in analysis.matrices):
         return Alternative(estimator=name, weights=weights, status="needs_float64")
     try:
-        values = subject_of(analysis, options, True).alphas(options)
-        found = request.recount(values, sum(counts))
+        found = request.recount(subject.alphas(options), sum(counts))
     except BadModel:
         return Alternative(estimator=name, weights=weights, status="no_fit")
     except AllocatorError:

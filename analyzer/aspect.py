@@ -33,6 +33,8 @@ def corrected(fit: Fit, shape: tuple[int, int], aspect: Aspect) -> Fit:
     if fit.alpha is None or fit.nominal_standard_error is None:
         return fit
     reference = reference_alpha(shape, aspect)
+    if reference == 1.0:
+        return fit
     return fit.model_copy(
         update={
             "alpha": fit.alpha / reference,

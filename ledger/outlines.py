@@ -8,6 +8,7 @@ from analyzer.outline import Outline
 from ledger.artifacts import Artifacts
 from ledger.clock import now
 from ledger.insert import upsert
+from ledger.parsed import PARSED
 from ledger.tables import outlines
 
 
@@ -52,7 +53,7 @@ def get_outline(connection: Connection, artifacts: Artifacts, key: str) -> Known
     if row.artifact not in content:
         return None
     return KnownModel(
-        Outline.model_validate_json(content[row.artifact]),
+        PARSED.get(Outline, row.artifact, content[row.artifact]),
         {name: KnownFile(*fields) for name, fields in row.files["files"].items()},
         tuple(row.files["warnings"]),
     )

@@ -2,8 +2,10 @@
 
 from sqlalchemy import Connection, select
 
+from analyzer.report import Analysis
 from ledger.artifacts import Artifacts
 from ledger.insert import upsert
+from ledger.parsed import PARSED
 from ledger.tables import jobs, results
 
 
@@ -20,6 +22,14 @@ def get_result(connection: Connection, artifacts: Artifacts, job_id: str) -> str
     """The document of a job; None where it has none yet. Raises DamagedArtifact."""
     artifact = connection.scalar(select(results.c.artifact).where(results.c.job_id == job_id))
     return None if artifact is None else artifacts.get(connection, artifact).decode()
+
+
+def get_analysis(connection: Connection, artifacts: Artifacts, job_id: str) -> Analysis | None:
+    """The document of an analysis, parsed; None where there is none yet. Raises DamagedArtifact."""
+    artifact = result_artifact(connection, job_id)
+    if artifact is None:
+        return None
+    return PARSED.get(Analysis, artifact, artifacts.get(connection, artifact))
 
 
 def result_artifact(connection: Connection, job_id: str) -> str | None:

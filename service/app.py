@@ -14,6 +14,7 @@ from ledger.access import Ledger
 from service import problems
 from service.analyses.endpoints import router as analyses
 from service.comparisons.endpoints import router as comparisons
+from service.compressing import Compressed
 from service.datasets.endpoints import PATH as DATASETS
 from service.datasets.endpoints import router as datasets
 from service.datasets.uploads import Uploads
@@ -96,6 +97,7 @@ def create_app(ledger: Ledger) -> FastAPI:
         app.include_router(router)
     add_pages(app)
     app.add_middleware(Glimpses, ledger=ledger, ended=app.state.ended_jobs)
+    app.add_middleware(Compressed)
     app.add_middleware(
         Guard,
         body_bytes=ledger.settings.body_bytes,

@@ -20,7 +20,7 @@ from ledger.errors import DamagedArtifact
 from ledger.jobs import Job, by_id
 from ledger.outlines import KnownModel, get_outline
 from ledger.recovery import LOST
-from ledger.results import get_result, put_result
+from ledger.results import get_analysis, put_result
 from ledger.settle import fail_job, finish_job
 from ledger.spectra import LedgerStore
 from ledger.states import LIVE
@@ -243,13 +243,13 @@ def _measured(ledger: Ledger, analysis_id: str, known: KnownModel, source: Sourc
     with ledger.database.read() as connection:
         job = by_id(connection, analysis_id)
         try:
-            document = get_result(connection, ledger.artifacts, analysis_id)
+            analysis = get_analysis(connection, ledger.artifacts, analysis_id)
         except DamagedArtifact:
-            document = None
+            analysis = None
     if job is None:
         raise Unmeasured(f"analysis {analysis_id} is gone")
-    if document is not None:
-        return Analysis.model_validate_json(document)
+    if analysis is not None:
+        return analysis
     analysis = _analysis(ledger, job, known, source)
     with ledger.database.write() as connection:
         text = analysis.model_dump_json(indent=2)

@@ -12,8 +12,9 @@ from analyzer.report import Analysis, MatrixResult
 from analyzer.selection import keep_modules
 from analyzer.spectrum import Spectrum
 from ledger.access import Ledger
-from ledger.jobs import by_id
+from ledger.jobs import by_id, get
 from ledger.outlines import get_outline
+from ledger.results import get_analysis
 from service.analyses.schemas import Esd, Matrices, MatrixRow, TailLine
 from service.context import Caller, Reader, TheLedger
 from service.jobs.endpoints import JobId
@@ -45,7 +46,7 @@ def add_layers(router: APIRouter) -> None:
         module: Annotated[str | None, Query(max_length=2000)] = None,
     ) -> Matrices | Response:
         """Alpha, tail and measures of every matrix; CSV where `Accept: text/csv` asks for it."""
-        analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
+        analysis = finished_analysis(ledger, caller, job_id)
         found: Sequence[MatrixResult] = analysis.matrices
         if module is not None:
             found = keep_modules(found, [name.strip() for name in module.split(",")])
@@ -66,7 +67,7 @@ def add_layers(router: APIRouter) -> None:
         full: bool = False,
     ) -> Esd:
         """The spectral density of one matrix, and the tail that was fitted."""
-        analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
+        analysis = finished_analysis(ledger, caller, job_id)
         matrix = matrix_named(analysis, job_id, name)
         spectrum = spectrum_of(ledger, job_id, matrix)
         fit = matrix.fits[analysis.settings.estimator]
@@ -94,6 +95,16 @@ def finished(ledger: Ledger, caller: Caller, job_id: str) -> str:
             "conflict", f"{job_id} is {found.job['state']}; ask again once it has succeeded"
         )
     return text
+
+
+def finished_analysis(ledger: Ledger, caller: Caller, job_id: str) -> Analysis:
+    """The same, parsed. Raises NotFound or Problem."""
+    with ledger.database.read() as connection:
+        job = get(connection, caller.reads, "analysis", job_id)
+        found = get_analysis(connection, ledger.artifacts, job_id)
+    if job["state"] != "succeeded" or found is None:
+        raise Problem("conflict", f"{job_id} is {job['state']}; ask again once it has succeeded")
+    return found
 
 
 def matrix_named(analysis: Analysis, job_id: str, name: str) -> MatrixResult:

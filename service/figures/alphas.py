@@ -1,6 +1,6 @@
 """Alpha by layer: a point for each matrix, and the mean of every layer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, floor
 
 from analyzer.aspect import corrected
@@ -35,13 +35,14 @@ def alphas(analysis: Analysis) -> Figure:
         name=f"2 to 6, usual in trained models ({SOURCE})", kind="band", low=USUAL[:1],
         high=USUAL[1:], colour="muted",
     )  # fmt: skip
-    missing = [each for each in found if _alpha(analysis, each) is None]
+    values = [_alpha(analysis, each) for each in found]
+    missing = [each for each, alpha in zip(found, values, strict=True) if alpha is None]
     if missing:
         notes.append(f"{len(missing)} of {len(found)} matrices have no fit")
     series = (
         band,
-        *_by_module(analysis, found, places),
-        *_without_fit(analysis, missing, places),
+        *_by_module(zip(found, values, strict=True), places),
+        *_without_fit(analysis, missing, [alpha for alpha in values if alpha is not None], places),
         *_means(analysis.layers, places),
     )
     return Figure(
@@ -69,15 +70,14 @@ def _alpha(analysis: Analysis, matrix: MatrixResult) -> float | None:
 
 
 def _by_module(
-    analysis: Analysis, found: Sequence[MatrixResult], places: dict[Place, int]
+    found: Iterable[tuple[MatrixResult, float | None]], places: dict[Place, int]
 ) -> Iterator[Series]:
-    modules = dict.fromkeys(_module(each) for each in found)
-    for colour, module in enumerate(modules):
-        mine = [
-            (each, alpha)
-            for each in found
-            if _module(each) == module and (alpha := _alpha(analysis, each)) is not None
-        ]
+    modules: dict[str, list[tuple[MatrixResult, float]]] = {}
+    for each, alpha in found:
+        mine = modules.setdefault(_module(each), [])
+        if alpha is not None:
+            mine.append((each, alpha))
+    for colour, (module, mine) in enumerate(modules.items()):
         yield Series(
             name=module,
             kind="points",
@@ -89,12 +89,14 @@ def _by_module(
 
 
 def _without_fit(
-    analysis: Analysis, missing: Sequence[MatrixResult], places: dict[Place, int]
+    analysis: Analysis,
+    missing: Sequence[MatrixResult],
+    known: Sequence[float],
+    places: dict[Place, int],
 ) -> Iterator[Series]:
     """Hollow marks in a row below all alphas."""
     if not missing:
         return
-    known = [a for each in analysis.matrices if (a := _alpha(analysis, each)) is not None]
     below = min([*known, USUAL[0]]) - 0.25
     yield Series(
         name="no fit (drawn below)",

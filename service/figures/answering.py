@@ -21,7 +21,9 @@ def _rendering(
         "json"
     ),
     theme: ThemeName = "light",
-    width: Annotated[WidthName, Query(description="3.4 or 7 inches: svg, png and pdf")] = "double",
+    width: Annotated[
+        WidthName, Query(description="3.4 or 7 inches; echarts: for a phone or not")
+    ] = "double",
 ) -> Rendering:
     return Rendering(format, theme, width)
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from service.figures.drawing import WidthName
 from service.figures.echarts_series import option_of
 from service.figures.figure import Axis, Figure, Panel
 from service.figures.palette import THEMES, Theme, ThemeName, stops
@@ -10,20 +11,23 @@ from service.figures.palette import THEMES, Theme, ThemeName, stops
 Option = dict[str, Any]
 
 HEADER, LINE, PANEL, LEGEND, ROW, GAP = 34, 17, 260, 22, 13, 62
+MOST_ROWS = 60
 """Pixels: of titles, a line of text, a panel, a line of its legend, a row of categories, and the
-names of an axis.
+names of an axis; more rows of categories share the height of so many.
 """
 
 _TYPES = {"linear": "value", "log": "log", "category": "category"}
 _LEGENDS_A_LINE = 4
+_SHORT = 6
 
 
-def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
+def option(figure: Figure, *, theme: ThemeName = "light", width: WidthName = "double") -> Option:
     """What `chart.setOption` takes. Positions are shares of the chart's box, of which `pixels` is
-    the height that suits; its width is the page's.
+    the height that suits; its width is the page's, where `single` is that of a phone.
     """
+    figure = _fitted(figure, width)
     colours = THEMES[theme]
-    boxes = _boxes(figure)
+    boxes = _boxes(figure, width)
     places = range(len(figure.panels))
     return {
         "backgroundColor": colours.background,
@@ -46,7 +50,7 @@ def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
         "grid": [box["grid"] for box in boxes],
         "xAxis": [_axis(panel.x, place, colours) | {"nameGap": 26}
                   for place, panel in enumerate(figure.panels)],
-        "yAxis": [_axis(panel.y, place, colours) | _upwards(panel)
+        "yAxis": [_upwards(panel, _axis(panel.y, place, colours))
                   for place, panel in enumerate(figure.panels)],
         "series": [
             option_of(series, figure.panels[place], place, colours)
@@ -56,9 +60,15 @@ def option(figure: Figure, *, theme: ThemeName = "light") -> Option:
     }  # fmt: skip
 
 
-def pixels(figure: Figure) -> int:
+def pixels(figure: Figure, width: WidthName = "double") -> int:
     """The height that suits."""
+    figure = _fitted(figure, width)
     return _header(figure) + sum(_heights(figure))
+
+
+def _fitted(figure: Figure, width: WidthName) -> Figure:
+    """On a narrow page panels lie below each other."""
+    return figure.model_copy(update={"columns": 1}) if width == "single" else figure
 
 
 def _header(figure: Figure) -> int:
@@ -74,14 +84,14 @@ def _heights(figure: Figure) -> list[int]:
 
 def _height(panel: Panel) -> int:
     rows = len(panel.y.categories) if panel.y.scale == "category" else 0
-    return max(PANEL, ROW * rows) + GAP + HEADER + _legend_height(panel)
+    return max(PANEL, ROW * min(rows, MOST_ROWS)) + GAP + HEADER + _legend_height(panel)
 
 
 def _legend_height(panel: Panel) -> int:
     return 0 if panel.heat else LEGEND * math.ceil(len(panel.series) / _LEGENDS_A_LINE)
 
 
-def _boxes(figure: Figure) -> list[Option]:
+def _boxes(figure: Figure, page: WidthName) -> list[Option]:
     """Where each panel lies, as shares of the chart's box."""
     total, heights, boxes = pixels(figure), _heights(figure), []
     width = 100 / figure.columns
@@ -90,7 +100,9 @@ def _boxes(figure: Figure) -> list[Option]:
         top = _header(figure) + sum(heights[:row])
         inner = heights[row] - GAP - HEADER - _legend_height(panel)
         left = column * width
-        wide = (0.3 if figure.columns > 1 else 0.15) if panel.y.scale == "category" else 0.1
+        names = max(map(len, panel.y.categories), default=0)
+        cramped = figure.columns > 1 or (page == "single" and names > _SHORT)
+        wide = (0.3 if cramped else 0.15) if panel.y.scale == "category" else 0.1
         wide = max(wide, 0.16) if figure.columns > 1 else wide
         right = 0.12 if panel.heat else 0.03
         boxes.append({
@@ -158,14 +170,14 @@ def _axis(axis: Axis, place: int, colours: Theme) -> Option:
     return found
 
 
-def _upwards(panel: Panel) -> Option:
+def _upwards(panel: Panel, axis: Option) -> Option:
     """Names of categories are cut to the room beside the panel; bars start at zero."""
     if panel.y.scale == "category":
         where = "start" if panel.y.reverse else "end"
-        label = {"width": 110, "overflow": "truncate"}
-        return {"nameLocation": where, "nameGap": 8, "axisLabel": label}
+        label = axis["axisLabel"] | {"width": 110, "overflow": "truncate"}
+        return axis | {"nameLocation": where, "nameGap": 8, "axisLabel": label}
     bars = any(series.kind == "bars" for series in panel.series)
-    return {"nameGap": 48, **({"scale": False} if bars else {})}
+    return axis | {"nameGap": 48, **({"scale": False} if bars else {})}
 
 
 def _visual_maps(figure: Figure, boxes: list[Option], colours: Theme) -> Option:

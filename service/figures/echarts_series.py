@@ -9,6 +9,7 @@ from service.figures.palette import Theme, mark
 Option = dict[str, Any]
 
 _MOST_SYMBOLS = 60
+_MOST_LABELS = 60
 _CAP = [9, 1.5]
 
 
@@ -59,10 +60,11 @@ def _step(series: Series, panel: Panel, colour: str) -> Option:
 
 
 def _bars(series: Series, panel: Panel, colour: str) -> Option:
+    few = len(series.labels) <= _MOST_LABELS
     data: list[Any] = [
         {
             "value": [x, y],
-            "label": {"show": True, "position": "top", "formatter": label},
+            "label": {"show": few, "position": "top", "formatter": label},
         }
         for x, y, label in zip(series.x, series.y, series.labels, strict=False)
     ] or [[x, y] for x, y in zip(series.x, series.y, strict=True)]

@@ -1,6 +1,6 @@
 """What routers did: how the experts of every module shared the picks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import log
 from typing import Any
 
@@ -34,7 +34,7 @@ def load(
         for expert, share in enumerate(found["load_share"])
     ]
     experts = max(len(found["load_share"]) for found in mixtures.values())
-    rows = Axis(name="module", scale="category", categories=names, reverse=True)
+    rows = Axis(name="module", scale="category", categories=_short(names), reverse=True)
     heat = Series(
         name="load share / ideal share", kind="heat", x=tuple(x for x, *_ in cells),
         y=tuple(y for _, y, _ in cells), values=tuple(value for *_, value in cells),
@@ -56,6 +56,17 @@ def load(
         ),
         columns=2,
     )  # fmt: skip
+
+
+def _short(names: Sequence[str]) -> tuple[str, ...]:
+    """Without the leading parts that all of them share."""
+    parts = [name.split(".") for name in names]
+    shared = 0
+    for level in zip(*(each[:-1] for each in parts), strict=False):
+        if len(set(level)) > 1:
+            break
+        shared += 1
+    return tuple(".".join(each[shared:]) for each in parts)
 
 
 def _line(lines: Lines, step: int | None) -> Mapping[str, Any]:

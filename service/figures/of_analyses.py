@@ -6,10 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from analyzer.report import Analysis
 from analyzer.series import series_of
 from ledger.access import Ledger
-from service.analyses.layers import finished, matrix_named, spectrum_of
+from service.analyses.layers import finished_analysis, matrix_named, spectrum_of
 from service.context import Caller, Reader, TheLedger
 from service.figures.alphas import alphas
 from service.figures.answering import FIGURE_RESPONSES, HowRendered, answer
@@ -57,19 +56,20 @@ def add_analysis_figures(router: APIRouter) -> None:
         others: Others = [],  # noqa: B006
     ) -> Response:
         """A figure of an analysis: esd (of a matrix), esds (of a layer), alphas or checkpoints."""
-        made = await run_in_threadpool(_make, ledger, caller, job_id, name, words, others)
+        made = await run_in_threadpool(analysis_figure, ledger, caller, job_id, name, words, others)
         return await answer(request, made, how)
 
 
-def _make(
+def analysis_figure(
     ledger: Ledger, caller: Caller, job_id: str, name: str, words: Words, others: list[str]
 ) -> Figure:
+    """A figure of that name; page and API make theirs here. Raises what says why there is none."""
     check_name("analysis", name)
-    analysis = _analysis(ledger, caller, job_id)
+    analysis = finished_analysis(ledger, caller, job_id)
     if name == "alphas":
         return alphas(analysis)
     if name == "checkpoints":
-        found = [_analysis(ledger, caller, other) for other in others]
+        found = [finished_analysis(ledger, caller, other) for other in others]
         return checkpoints(series_of([analysis, *found]))
     if name == "esds":
         matrices = of_layer(analysis, words.layer, words.stack)
@@ -80,7 +80,3 @@ def _make(
     matrix = matrix_named(analysis, job_id, words.matrix)
     spectrum = spectrum_of(ledger, job_id, matrix)
     return esd(analysis, matrix, spectrum, bins=words.bins, marchenko_pastur=words.mp)
-
-
-def _analysis(ledger: Ledger, caller: Caller, job_id: str) -> Analysis:
-    return Analysis.model_validate_json(finished(ledger, caller, job_id))

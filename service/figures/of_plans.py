@@ -47,13 +47,14 @@ def add_plan_figures(router: APIRouter) -> None:
         other: Other = None,
     ) -> Response:
         """A figure of a plan: experts, plans (beside another one), stability or budgets."""
-        made = await run_in_threadpool(_make, ledger, caller, job_id, name, shape, other)
+        made = await run_in_threadpool(plan_figure, ledger, caller, job_id, name, shape, other)
         return await answer(request, made, how)
 
 
-def _make(
+def plan_figure(
     ledger: Ledger, caller: Caller, job_id: str, name: str, shapes: list[str], other: str | None
 ) -> Figure:
+    """A figure of that name; page and API make theirs here. Raises what says why there is none."""
     check_name("plan", name)
     plan = _plan(ledger, caller, job_id)
     if name == "experts":

@@ -43,7 +43,7 @@ def add_training_figures(router: APIRouter) -> None:
         module: Module = None,
     ) -> Response:
         """A figure of a training, as far as it is: training (loss, speed) or load (of experts)."""
-        made = await run_in_threadpool(_training, ledger, caller, job_id, name, step, module)
+        made = await run_in_threadpool(training_figure, ledger, caller, job_id, name, step, module)
         return await answer(request, made, how)
 
 
@@ -68,9 +68,15 @@ def add_comparison_figures(router: APIRouter) -> None:
         return await answer(request, made, how)
 
 
-def _training(
-    ledger: Ledger, caller: Caller, job_id: str, name: str, step: int | None, module: str | None
+def training_figure(
+    ledger: Ledger,
+    caller: Caller,
+    job_id: str,
+    name: str,
+    step: int | None = None,
+    module: str | None = None,
 ) -> Figure:
+    """A figure of that name; page and API make theirs here. Raises what says why there is none."""
     check_name("training", name)
     with ledger.database.read() as connection:
         job = get(connection, caller.reads, "training", job_id)

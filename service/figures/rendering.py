@@ -59,7 +59,7 @@ class Rendering:
         if self.format == "json":
             return figure.model_dump_json(indent=2).encode() + b"\n"
         if self.format == "echarts":
-            text = json.dumps(option(figure, theme=self.theme), allow_nan=False)
+            text = json.dumps(option(figure, theme=self.theme, width=self.width), allow_nan=False)
             return text.encode()
         if self.format == "csv":
             return figure.to_csv().encode()

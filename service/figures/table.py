@@ -20,11 +20,16 @@ def csv_of(figure: Figure) -> str:
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
+    table.writerows(rows_of(figure))
+    return text.getvalue()
+
+
+def rows_of(figure: Figure) -> Iterator[Row]:
+    """The rows, as they are needed."""
     for panel in figure.panels:
         for series in panel.series:
             for row in _rows(panel, series):
-                table.writerow({"panel": panel.title, "series": series.name, **row})
-    return text.getvalue()
+                yield {"panel": panel.title, "series": series.name, **row}
 
 
 def _rows(panel: Panel, series: Series) -> Iterator[Row]:

@@ -1,12 +1,13 @@
 """An analysis's page: alpha by layer, the table of matrices, and the spectrum of one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from analyzer.report import Analysis
-from service.analyses.layers import finished, matrix_named, spectrum_of
+from ledger.access import Ledger
+from service.analyses.layers import finished_analysis, matrix_named, spectrum_of
 from service.context import Reader, TheLedger
 from service.figures.alphas import alphas
 from service.figures.errors import FigureError
@@ -15,32 +16,43 @@ from service.jobs.endpoints import JobId
 from service.pages.figures import ShownFigure
 from service.pages.finding import has_succeeded
 from service.pages.route import PageRoute
-from service.pages.templating import by_htmx, page
+from service.pages.series import Others, candidates, series
+from service.pages.templating import page
+
+MOST_ROWS = 250
+"""Of the table, at a time: browsers take a second for some thousand."""
 
 router = APIRouter(prefix="/analyses", route_class=PageRoute, include_in_schema=False)
 Matrix = Annotated[str, Query(max_length=2000)]
+Start = Annotated[int, Query(ge=0, le=10_000_000, description="the first row of the table")]
+Law = Annotated[bool, Query(description="the Marchenko-Pastur law beside the spectrum")]
 
 
 @router.get("/{job_id}")
 def show(
-    job_id: JobId, request: Request, ledger: TheLedger, caller: Reader, matrix: Matrix = ""
-) -> Response:
-    """The page; with a matrix its spectrum too, which is all that htmx takes of it."""
+    job_id: JobId, request: Request, ledger: TheLedger, caller: Reader,
+    others: Others = (), matrix: Matrix = "", mp: Law = False,
+    start: Start = 0,
+) -> Response:  # fmt: skip
+    """The page; with a matrix its spectrum too. htmx takes the part that it has a place for."""
     if not has_succeeded(ledger, caller, "analysis", job_id):
         return RedirectResponse(f"/jobs/{job_id}", 303)
-    analysis = Analysis.model_validate_json(finished(ledger, caller, job_id))
-    density = None
-    if matrix:
-        chosen = matrix_named(analysis, job_id, matrix)
-        density = ShownFigure.of(
-            "analysis", job_id, esd(analysis, chosen, spectrum_of(ledger, job_id, chosen)),
-            matrix=matrix,
-        )  # fmt: skip
-    template = "part_esd.html" if by_htmx(request) else "analysis.html"
-    estimator = analysis.settings.estimator
+    analysis = finished_analysis(ledger, caller, job_id)
+    density = _density(ledger, job_id, analysis, matrix, mp) if matrix else None
+    words: dict[str, Any] = {"density": density, "matrix": matrix, "mp": mp}
+    if request.headers.get("hx-target") == "esd":
+        return page(request, "part_esd.html", **words)
+    words |= {
+        "candidates": candidates(ledger, caller, job_id),
+        "chosen": others,
+        "series": series(ledger, caller, job_id, others),
+    }
+    if request.headers.get("hx-target") == "series":
+        return page(request, "part_series.html", **words)
     return page(
-        request, template, job_id=job_id, analysis=analysis, estimator=estimator,
-        alphas=_alphas(job_id, analysis), density=density, matrix=matrix,
+        request, "analysis.html", job_id=job_id, analysis=analysis,
+        estimator=analysis.settings.estimator, alphas=_alphas(job_id, analysis), start=start,
+        rows=analysis.matrices[start : start + MOST_ROWS], most=MOST_ROWS, **words,
     )  # fmt: skip
 
 
@@ -50,3 +62,11 @@ def _alphas(job_id: str, analysis: Analysis) -> ShownFigure | None:
         return ShownFigure.of("analysis", job_id, alphas(analysis))
     except FigureError:
         return None
+
+
+def _density(ledger: Ledger, job_id: str, analysis: Analysis, name: str, law: bool) -> ShownFigure:
+    chosen = matrix_named(analysis, job_id, name)
+    spectrum = spectrum_of(ledger, job_id, chosen)
+    figure = esd(analysis, chosen, spectrum, marchenko_pastur=law)
+    words = {"matrix": name} | ({"mp": "true"} if law else {})
+    return ShownFigure.of("analysis", job_id, figure, **words)

@@ -5,7 +5,6 @@ from typing import cast
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 from service.guard import API
 from service.pages import (
@@ -22,6 +21,7 @@ from service.pages import (
     trainings,
 )
 from service.pages.failing import error_page
+from service.pages.files import PageFiles
 from service.pages.templating import HEADERS, HERE
 from service.problems import Problem
 
@@ -44,7 +44,7 @@ def add_pages(app: FastAPI) -> None:
         signing,
     ):
         app.include_router(screen.router)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.mount("/static", PageFiles(directory=HERE / "static"), name="static")
     _add_not_found(app)
 
 

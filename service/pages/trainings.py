@@ -1,18 +1,15 @@
 """A training's page: loss as it comes, load of the experts, checkpoints, and what it came to."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from ledger.runs import list_checkpoints, list_files, list_metrics
-from service.context import Reader, TheLedger
+from ledger.access import Ledger
+from ledger.runs import list_checkpoints, list_files
+from service.context import Caller, Reader, TheLedger
 from service.figures.errors import FigureError
-from service.figures.figure import Figure
-from service.figures.load import load
-from service.figures.of_trainings import MOST_POINTS
-from service.figures.training import training
+from service.figures.of_trainings import training_figure
 from service.jobs.endpoints import JobId
 from service.jobs.views import PATHS, document_text, stamp, view
 from service.pages.failing import told_of
@@ -30,13 +27,11 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
     """The page; htmx takes it again and again while the training goes on."""
     with ledger.database.read() as connection:
         found = view(connection, caller.reads, "training", job_id)
-        lines = list_metrics(connection, job_id, most=MOST_POINTS)
         checkpoints = list_checkpoints(connection, job_id)
         files = list_files(connection, job_id, FOLDER)
         text = document_text(ledger, connection, found)
         missing = missing_worker(connection, "training", ledger.settings.presence)
     job = found.envelope
-    title = f"training of {job['model']}" if job["model"] else "training"
     return page(
         request,
         "training.html",
@@ -44,19 +39,18 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
         ended=found.ended,
         error=job["error"] and told_of(job["error"]["code"], job["error"]["detail"]),
         missing=missing,
-        last=lines[-1] if lines else None,
-        loss=_shown(job_id, lambda: training(lines, title=title)),
-        load=_shown(job_id, lambda: load(lines, title=title)),
+        loss=_shown(ledger, caller, job_id, "training"),
+        load=_shown(ledger, caller, job_id, "load"),
         checkpoints=[{**row, "created_at": stamp(row["created_at"])} for row in checkpoints],
         files=_files(job_id, files),
         result=json.loads(text) if text else None,
     )
 
 
-def _shown(job_id: str, draw: Callable[[], Figure]) -> ShownFigure | None:
+def _shown(ledger: Ledger, caller: Caller, job_id: str, name: str) -> ShownFigure | None:
     """None where there is nothing to draw, such as before the first step."""
     try:
-        return ShownFigure.of("training", job_id, draw())
+        return ShownFigure.of("training", job_id, training_figure(ledger, caller, job_id, name))
     except FigureError:
         return None
 

@@ -6,20 +6,23 @@
   const NARROW = 520;
 
   async function draw(box) {
-    const theme = dark.matches ? "dark" : "light";
+    const narrow = box.clientWidth <= NARROW;
+    const height = narrow ? box.dataset.narrowHeight : box.dataset.height;
+    box.style.height = `${height}px`; // at once, so that nothing below it jumps
+    const how = `theme=${dark.matches ? "dark" : "light"}&width=${narrow ? "single" : "double"}`;
     let option;
     try {
-      const answer = await fetch(`${box.dataset.figure}&theme=${theme}`);
+      const answer = await fetch(`${box.dataset.figure}&${how}`);
       option = await answer.json();
       if (!answer.ok) throw new Error(option.detail);
     } catch (error) {
       box.className = "chart-failed";
+      box.style.height = "";
       box.textContent = `The figure could not be drawn: ${error.message}. Its table is below.`;
       return;
     }
     if (!box.isConnected) return;
     charts.get(box)?.dispose();
-    box.style.height = `${box.dataset.height}px`;
     const chart = echarts.init(box, null, { renderer: "svg" });
     option.tooltip = { ...option.tooltip, renderMode: "richText" }; // HTML would bring styles along
     fit(option, box.clientWidth);
@@ -35,13 +38,17 @@
     for (const legend of option.legend) {
       if (width <= NARROW) Object.assign(legend, { type: "scroll", width: width - 24 });
     }
+    for (const map of option.visualMap ?? []) {
+      if (width <= NARROW) Object.assign(map, { itemWidth: 8, textGap: 4, left: "auto", right: 0 });
+    }
     if (width <= NARROW) delete option.toolbox;
   }
 
   function pick(address, name) {
     if (!name || !name.includes(".")) return; // lines and bands are no matrices
     const matrix = name.split(": ")[0];
-    const place = `${address}?matrix=${encodeURIComponent(matrix)}`;
+    const law = document.querySelector("#mp")?.checked ? "&mp=true" : "";
+    const place = `${address}?matrix=${encodeURIComponent(matrix)}${law}`;
     htmx.ajax("GET", place, { target: "#esd", swap: "innerHTML" }).then(() => {
       history.replaceState(null, "", `${place}#esd`);
       document.getElementById("esd").scrollIntoView({ block: "start" });
