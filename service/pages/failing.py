@@ -18,6 +18,7 @@ WHAT_TO_DO = {
     "database_unavailable": "Wait a moment, and load the page again.",
     "quota_exceeded": "Wait until other jobs of yours have ended.",
     "not_found": "See the history for what is there.",
+    "unreadable_file": "Fetch the file anew, whole; then try again.",
     "worker_lost": "Try again; what was measured is kept.",
     "plan_not_ready": "See the job's page for how far it is.",
     "conflict": "See the job's page for how far it is.",
@@ -44,5 +45,12 @@ def error_page(request: Request, problem: Problem) -> Response:
     template = "sign_in.html" if problem.code == "unauthorized" else "error.html"
     return page(
         request, template, status=status, headers=problem.headers,
-        problem=told(problem), request_id=request.state.request_id,
+        problem=told(problem), request_id=request.state.request_id, back=_asked(request),
     )  # fmt: skip
+
+
+def _asked(request: Request) -> str:
+    """What was asked for, to come back to; the first page where it was a form."""
+    if request.method != "GET":
+        return "/"
+    return f"{request.url.path}?{request.url.query}".rstrip("?")
