@@ -2,6 +2,7 @@
 
 from fastapi import Request, Response
 
+from service.context import key_text
 from service.pages.templating import page
 from service.problems import TITLES, Problem
 
@@ -24,6 +25,7 @@ WHAT_TO_DO = {
     "conflict": "See the job's page for how far it is.",
     "internal_error": "Give the request id to the operator.",
 }  # fmt: skip
+NO_LONGER = "the key that you signed in with is no longer valid"
 OTHERWISE = "Change what is named above, and try again."
 
 
@@ -42,10 +44,12 @@ def told_of(code: str, detail: str) -> dict[str, str]:
 def error_page(request: Request, problem: Problem) -> Response:
     """The page for an error; the sign-in form where a key is missing."""
     status = TITLES[problem.code][0]
-    template = "sign_in.html" if problem.code == "unauthorized" else "error.html"
+    if problem.code == "unauthorized":
+        lost = told(Problem("unauthorized", NO_LONGER)) if key_text(request) else None
+        return page(request, "sign_in.html", status=status, problem=lost, back=_asked(request))
     return page(
-        request, template, status=status, headers=problem.headers,
-        problem=told(problem), request_id=request.state.request_id, back=_asked(request),
+        request, "error.html", status=status, headers=problem.headers,
+        problem=told(problem), request_id=request.state.request_id,
     )  # fmt: skip
 
 

@@ -27,6 +27,8 @@ HEADERS = {
 }
 NOTHING: Mapping[str, str] = MappingProxyType({})
 LARGEST_UNIT = 1000
+MINUTE, MANY = 60, 2
+"""Seconds, and of how many minutes or hours on the larger unit is told."""
 
 
 def _moment(text: str | None) -> str:
@@ -50,6 +52,16 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _duration(seconds: float) -> str:
+    """In the unit that suits, whole."""
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < MANY * MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE)
+    return f"{minutes} min" if minutes < MANY * MINUTE else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -58,7 +70,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": _moment, "bytes": _bytes, "number": _number}
+    made.filters |= {"moment": _moment, "bytes": _bytes, "duration": _duration, "number": _number}
     made.globals |= {"version": tailora_version(), "paths": PATHS}
     return made
 

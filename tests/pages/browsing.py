@@ -35,9 +35,12 @@ def opened(
         yield page
         told = {urlsplit(place).path for place, _ in wrong}
         others = [found for found in wrong if urlsplit(found[0]).path not in refused]
-        elsewhere = [place for place in asked if not place.startswith((f"{url}/", "data:", "blob:"))]
+        elsewhere = [
+            place for place in asked if not place.startswith((f"{url}/", "data:", "blob:"))
+        ]
         assert not others, others
-        assert asked and not elsewhere, elsewhere
+        assert asked, "nothing was loaded"
+        assert not elsewhere, elsewhere
         assert told == set(refused), f"refused were {told}"
 
 

@@ -37,7 +37,7 @@ SCREENS: Mapping[str, Callable[[Made], str]] = MappingProxyType(
         "training-running": lambda made: f"/trainings/{made.training}",
         "training-succeeded": lambda made: f"/trainings/{made.trained}",
         "history": lambda made: "/history",
-        "history-empty": lambda made: "/history?kind=comparison",
+        "history-empty": lambda made: "/history?status=cancelling",
         "about": lambda made: "/about",
         "not-found": lambda made: "/jobs/pln_0",
     }

@@ -10,15 +10,17 @@ from tests.pages.browsing import follow, opened, submit
 pytestmark = pytest.mark.slow
 
 
-def test_a_job_is_cancelled_while_it_runs(chromium, stand):
+def test_a_job_is_cancelled_by_keyboard_while_it_runs(chromium, stand):
     with opened(chromium, stand.url) as page:
         submit(page, stand.large, 24)
-        state = page.get_by_role("status")
-        expect(page.locator("progress")).to_be_visible()
-        expect(page.get_by_text(re.compile(r"[1-9]\d* of 48 spectra"))).to_be_visible()
-        expect(state).to_have_text("running")
-        page.get_by_role("button", name="Cancel").click()
-        expect(state).to_have_text("cancelled")
+        cancel = page.get_by_role("button", name="Cancel")
+        cancel.focus()
+        for count in (r"[1-9]\d*", r"[2-9]\d"):
+            expect(page.get_by_text(re.compile(f"{count} of 48 spectra"))).to_be_visible()
+            expect(cancel).to_be_focused()
+        expect(page.locator(".state")).to_have_text("running")
+        page.keyboard.press("Enter")
+        expect(page.locator(".state")).to_have_text("cancelled")
         expect(page.locator(".log")).to_contain_text("cancelled")
         expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
@@ -30,7 +32,7 @@ def test_a_job_is_followed_to_its_end_without_a_reload(chromium, stand):
         submit(page, stand.llama, 5)
         if "/jobs/" in page.url:
             page.evaluate("window.same = true")
-            expect(page.get_by_role("status")).to_have_text("succeeded")
+            expect(page.locator(".state")).to_have_text("succeeded")
             assert page.evaluate("window.same") is True
         follow(page)
 
@@ -38,13 +40,13 @@ def test_a_job_is_followed_to_its_end_without_a_reload(chromium, stand):
 def test_a_failed_job_says_what_to_do(chromium, stand):
     with opened(chromium, stand.url) as page:
         submit(page, stand.damaged, 4)
-        expect(page.get_by_role("status")).to_have_text("failed")
+        expect(page.locator(".state")).to_have_text("failed")
         box = page.get_by_role("alert")
         expect(box).to_contain_text("the file has only")
         expect(box).to_contain_text("What to do: Fetch the file anew")
         page.get_by_role("button", name="Try again").click()
         expect(page.get_by_role("row", name="Attempt 2")).to_be_visible()
-        expect(page.get_by_role("status")).to_have_text("failed")
+        expect(page.locator(".state")).to_have_text("failed")
 
 
 def test_a_gated_model_is_refused_before_anything_is_read(chromium, stand):

@@ -27,7 +27,7 @@ def losses(page: Page) -> list[list[float]]:
 def test_a_training_that_has_succeeded_has_an_adapter(chromium, stand):
     with opened(chromium, stand.url) as page:
         start_training(page, stand, SHORT)
-        expect(page.get_by_role("status")).to_have_text("succeeded")
+        expect(page.locator(".state")).to_have_text("succeeded")
         told = losses(page)
         assert [step for step, _ in told] == [1, 2, 3, 4, 5, 6]
         assert all(loss > 0 for _, loss in told)
@@ -45,9 +45,13 @@ def test_loss_arrives_while_it_trains_until_it_is_cancelled(chromium, stand):
         caption = page.locator("figcaption").first
         early = caption.inner_text()
         first = losses(page)
+        table = page.locator("details", has_text="The figure as a table").first
+        table.locator("summary").click()
         expect(caption).not_to_have_text(early)
+        expect(table.get_by_role("table")).to_be_visible()
+        expect(table.locator("summary")).to_be_focused()
         assert losses(page)[-1][0] > first[-1][0]
         assert page.evaluate("window.same") is True
         page.get_by_role("button", name="Cancel").click()
         page.wait_for_url("**/jobs/trn_*")
-        expect(page.get_by_role("status")).to_have_text("cancelled")
+        expect(page.locator(".state")).to_have_text("cancelled")

@@ -96,6 +96,7 @@ def test_signing_in_and_out(gated):
     browser, key = gated
     closed = browser.get("/")
     assert closed.status_code == 401
+    assert "Bearer" not in closed.text
     assert 'action="/sign-in"' in closed.text
     wrong = browser.post("/sign-in", key="tlr_wrong")
     assert wrong.status_code == 401
@@ -110,6 +111,8 @@ def test_signing_in_and_out(gated):
     assert browser.submit().startswith("pln_")
     assert browser.post("/sign-out").status_code == 303
     assert browser.get("/").status_code == 401
+    stale = browser.get("/", headers={"Cookie": "tailora_key=tlr_revoked"})
+    assert "no longer valid" in stale.text
 
 
 def test_signing_in_leads_to_what_was_asked_for_and_nowhere_else(gated):
