@@ -38,6 +38,16 @@ def _moment(text: str | None) -> str:
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def _duration(seconds: float) -> str:
+    """In the unit that suits, whole."""
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < MANY * MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE)
+    return f"{minutes} min" if minutes < MANY * MINUTE else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _bytes(count: float) -> str:
     """Decimal units."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -52,14 +62,11 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _duration(seconds: float) -> str:
-    """In the unit that suits, whole."""
-    if seconds < 1:
-        return "less than 1 s"
-    if seconds < MANY * MINUTE:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / MINUTE)
-    return f"{minutes} min" if minutes < MANY * MINUTE else f"{minutes // 60} h {minutes % 60} min"
+def _measure(value: float | str | None) -> str:
+    """A measure of a training: whole numbers whole, others with four digits."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _environment() -> Environment:
@@ -70,7 +77,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": _moment, "bytes": _bytes, "duration": _duration, "number": _number}
+    made.filters |= {
+        "moment": _moment,
+        "duration": _duration,
+        "bytes": _bytes,
+        "number": _number,
+        "measure": _measure,
+    }
     made.globals |= {"version": tailora_version(), "paths": PATHS}
     return made
 
