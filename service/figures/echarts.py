@@ -42,7 +42,8 @@ def option(figure: Figure, *, theme: ThemeName = "light", width: WidthName = "do
         "tooltip": {"trigger": "item", "confine": True, "backgroundColor": colours.background,
                     "textStyle": {"color": colours.ink}},
         "toolbox": {"feature": {"dataZoom": {"filterMode": "none"}, "restore": {}, "saveAsImage": {
-            "name": f"tailora-{figure.name}"}}, "right": 8},
+            "name": f"tailora-{figure.name}"}}, "right": 8,
+            "iconStyle": {"borderColor": colours.muted}},
         "legend": [
             _legend(panel, box, colours)
             for panel, box in zip(figure.panels, boxes, strict=True) if panel.heat is None

@@ -47,7 +47,7 @@ class Theme:
 
 THEMES: dict[ThemeName, Theme] = {
     "light": Theme("light", "#ffffff", "#1a1a1a", "#767676", "#dddddd", (*_OKABE_ITO, "#b8a800")),
-    "dark": Theme("dark", "#121212", "#e8e8e8", "#9a9a9a", "#3a3a3a", (
+    "dark": Theme("dark", "#14171a", "#e8e8e8", "#9a9a9a", "#3a3a3a", (
         "#4aa3df", *_OKABE_ITO[1:], "#f0e442",
     )),
 }  # fmt: skip

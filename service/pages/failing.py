@@ -2,6 +2,7 @@
 
 from fastapi import Request, Response
 
+from service.context import key_text
 from service.pages.templating import page
 from service.problems import TITLES, Problem
 
@@ -18,6 +19,7 @@ WHAT_TO_DO = {
     "database_unavailable": "Wait a moment, and load the page again.",
     "quota_exceeded": "Wait until other jobs of yours have ended.",
     "not_found": "See the history for what is there.",
+    "unreadable_file": "Fetch the file anew, whole; then try again.",
     "worker_lost": "Try again; what was measured is kept.",
     "plan_not_ready": "See the job's page for how far it is.",
     "conflict": "See the job's page for how far it is.",
@@ -42,6 +44,7 @@ WHAT_TO_DO = {
     "wrong_version": "Have the operator bring the database up to date (tailora db upgrade).",
     "internal_error": "Give the request id to the operator.",
 }  # fmt: skip
+NO_LONGER = "the key that you signed in with is no longer valid"
 OTHERWISE = "Change what is named above, and try again."
 
 
@@ -60,8 +63,17 @@ def told_of(code: str, detail: str) -> dict[str, str]:
 def error_page(request: Request, problem: Problem) -> Response:
     """The page for an error; the sign-in form where a key is missing."""
     status = TITLES[problem.code][0]
-    template = "sign_in.html" if problem.code == "unauthorized" else "error.html"
+    if problem.code == "unauthorized":
+        lost = told(Problem("unauthorized", NO_LONGER)) if key_text(request) else None
+        return page(request, "sign_in.html", status=status, problem=lost, back=_asked(request))
     return page(
-        request, template, status=status, headers=problem.headers,
+        request, "error.html", status=status, headers=problem.headers,
         problem=told(problem), request_id=request.state.request_id,
     )  # fmt: skip
+
+
+def _asked(request: Request) -> str:
+    """What was asked for, to come back to; the first page where it was a form."""
+    if request.method != "GET":
+        return "/"
+    return f"{request.url.path}?{request.url.query}".rstrip("?")

@@ -28,6 +28,8 @@ HEADERS = {
 }
 NOTHING: Mapping[str, str] = MappingProxyType({})
 LARGEST_UNIT = 1000
+MINUTE, MANY = 60, 2
+"""Seconds, and of how many minutes or hours on the larger unit is told."""
 
 
 def _moment(text: str | None) -> str:
@@ -35,6 +37,16 @@ def _moment(text: str | None) -> str:
     if text is None:
         return "–"
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _duration(seconds: float) -> str:
+    """In the unit that suits, whole."""
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < MANY * MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE)
+    return f"{minutes} min" if minutes < MANY * MINUTE else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _bytes(count: float) -> str:
@@ -73,6 +85,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "moment": _moment,
+        "duration": _duration,
         "bytes": _bytes,
         "number": _number,
         "changed": changed,

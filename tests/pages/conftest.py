@@ -1,9 +1,13 @@
-"""The service of the API's tests, as a browser without scripts sees it."""
+"""The service of the API's tests, as a browser without scripts sees it; and real browsers."""
 
+import shutil
 from dataclasses import dataclass
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from tests.pages.guarded import guarding
+from tests.pages.stand import standing
 from tests.service.api.conftest import Api, api, hub, make_api, tiny  # noqa: F401
 from tests.worker.pump import pump
 
@@ -39,3 +43,26 @@ class Browser:
 @pytest.fixture
 def browser(api) -> Browser:  # noqa: F811
     return Browser(api)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no browser: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def stand(tmp_path_factory, minilm):
+    with standing(tmp_path_factory.mktemp("stand"), minilm) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory):
+    with guarding(tmp_path_factory.mktemp("guarded")) as running:
+        yield running

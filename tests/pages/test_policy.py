@@ -1,6 +1,7 @@
 """Who may use the page, its headers, and that it loads nothing from elsewhere."""
 
 import hashlib
+import html
 import re
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def test_signing_in_and_out(gated):
     browser, key = gated
     closed = browser.get("/")
     assert closed.status_code == 401
+    assert "Bearer" not in closed.text
     assert 'action="/sign-in"' in closed.text
     wrong = browser.post("/sign-in", key="tlr_wrong")
     assert wrong.status_code == 401
@@ -109,6 +111,25 @@ def test_signing_in_and_out(gated):
     assert browser.submit().startswith("pln_")
     assert browser.post("/sign-out").status_code == 303
     assert browser.get("/").status_code == 401
+    stale = browser.get("/", headers={"Cookie": "tailora_key=tlr_revoked"})
+    assert "no longer valid" in stale.text
+
+
+def test_signing_in_leads_to_what_was_asked_for_and_nowhere_else(gated):
+    browser, key = gated
+    closed = browser.get("/history?kind=plan&status=failed").text
+    assert 'name="back" value="/history?kind=plan&amp;status=failed"' in closed
+    for back, place in (
+        ("/history?kind=plan&status=failed", "/history?kind=plan&status=failed"),
+        ("//elsewhere.example/", "/"),
+        ("/\\elsewhere.example/", "/"),
+        ("/\t/elsewhere.example/", "/"),
+        ("https://elsewhere.example/", "/"),
+        ("", "/"),
+    ):
+        wrong = browser.post("/sign-in", key="tlr_wrong", back=back)
+        assert f'name="back" value="{html.escape(back or "/")}"' in wrong.text
+        assert browser.post("/sign-in", key=key, back=back).headers["location"] == place
 
 
 def test_the_cookie_is_for_the_page_alone(gated):

@@ -98,6 +98,13 @@
     return source;
   };
   document.documentElement.classList.add("scripts");
+  let open = []; // tables that are read while their page goes on
+  document.addEventListener("htmx:beforeSwap", () => {
+    open = [...document.querySelectorAll("details[open] > summary")].map((summary) => summary.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of open) document.getElementById(id)?.parentElement.setAttribute("open", "");
+  });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-methods]")) showOptions(event.target);
   });

@@ -1,0 +1,57 @@
+"""A training in a real browser: its loss as it arrives, its checkpoints, and its end."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.pages.browsing import drawn, opened
+from tests.pages.stand import LONG, SHORT, Stand
+
+pytestmark = pytest.mark.slow
+LOSSES = """echarts.getInstanceByDom(document.querySelector('.chart')).getOption()
+    .series[0].data.map(one => one.value ?? one)"""
+
+
+def start_training(page: Page, stand: Stand, settings: dict) -> None:
+    """Start a training of the tiny model, and go to its page."""
+    job = stand.train(settings, wait=0)
+    page.goto(f"/trainings/{job['id']}")
+
+
+def losses(page: Page) -> list[list[float]]:
+    """Step and loss of every point that is drawn."""
+    expect(page.locator(".chart svg").first).to_be_visible()
+    drawn(page)
+    return page.evaluate(LOSSES)
+
+
+def test_a_training_that_has_succeeded_has_an_adapter(chromium, stand):
+    with opened(chromium, stand.url) as page:
+        start_training(page, stand, SHORT)
+        expect(page.locator(".state")).to_have_text("succeeded")
+        told = losses(page)
+        assert [step for step, _ in told] == [1, 2, 3, 4, 5, 6]
+        assert all(loss > 0 for _, loss in told)
+        with page.expect_download() as fetched:
+            page.get_by_role("link", name="adapter_model.safetensors").click()
+        assert fetched.value.path().stat().st_size > 1000
+        expect(page.get_by_role("heading", name="On what was held out")).to_be_visible()
+
+
+def test_loss_arrives_while_it_trains_until_it_is_cancelled(chromium, stand):
+    with opened(chromium, stand.url) as page:
+        start_training(page, stand, LONG)
+        expect(page.get_by_text("No step has been told of yet")).to_be_visible()
+        page.evaluate("window.same = true")
+        caption = page.locator("figcaption").first
+        early = caption.inner_text()
+        first = losses(page)
+        table = page.locator("details", has_text="The figure as a table").first
+        table.locator("summary").click()
+        expect(caption).not_to_have_text(early)
+        expect(table.get_by_role("table")).to_be_visible()
+        expect(table.locator("summary")).to_be_focused()
+        assert losses(page)[-1][0] > first[-1][0]
+        assert page.evaluate("window.same") is True
+        page.get_by_role("button", name="Cancel").click()
+        page.wait_for_url("**/jobs/trn_*")
+        expect(page.locator(".state")).to_have_text("cancelled")
