@@ -5,6 +5,7 @@ A layer's share of the budget is proportional to alpha^beta.
 
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from math import isfinite
 
 import numpy as np
@@ -21,10 +22,16 @@ def exponential_weights(alphas: Sequence[float], beta: float) -> list[Decimal]:
     Raises InvalidRequest for an alpha that is not positive and finite, or a beta outside 0..1000.
     """
     check_alphas(alphas, beta)
+    return list(_weights(tuple(alphas), beta))
+
+
+@lru_cache(maxsize=64)
+def _weights(alphas: tuple[float, ...], beta: float) -> tuple[Decimal, ...]:
+    """Kept, since one model is planned with many budgets, and digits take milliseconds."""
     with localcontext(EXACT):
         logs = [Decimal(alpha).ln() for alpha in alphas]
         largest = max(logs)
-        return [(Decimal(beta) * (log - largest)).exp() for log in logs]
+        return tuple((Decimal(beta) * (log - largest)).exp() for log in logs)
 
 
 def exponential_allocation(
