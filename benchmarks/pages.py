@@ -1,6 +1,6 @@
 """What the web page weighs and how soon it answers, in Chromium, against `tailora serve`.
 
-    python -m benchmarks.pages [--repeats 10] [--weights | --latencies]
+    python -m benchmarks.pages [--repeats 10]
 
 Bytes are what came over the network at a first view, compressed as it was sent. A latency lasts
 from the event in the browser to the frame that shows its result.
@@ -33,11 +33,12 @@ PLANNED, ANALYSED = 126, 286
 WATCH = """() => {
   window.took = new Promise((resolve) => {
     document.addEventListener("%(event)s", (event) => {
-      const look = () => requestAnimationFrame(() => {
-        if (!(%(shown)s)()) return look();
-        requestAnimationFrame(() => resolve(performance.now() - event.timeStamp));
+      const watcher = new MutationObserver(() => { // looking at every frame would slow them down
+        if (!(%(shown)s)()) return;
+        watcher.disconnect();
+        requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - event.timeStamp)));
       });
-      look();
+      watcher.observe(document.body, { childList: true, subtree: true });
     }, { capture: true, once: true });
   });
 }"""
