@@ -18,6 +18,7 @@ class Made:
     matrix: str
     trained: str
     training: str
+    comparison: str
     failed: str
     cancelled: str
 
@@ -32,12 +33,18 @@ SCREENS: Mapping[str, Callable[[Made], str]] = MappingProxyType(
         "job-failed": lambda made: f"/jobs/{made.failed}",
         "job-cancelled": lambda made: f"/jobs/{made.cancelled}",
         "plan": lambda made: f"/plans/{made.plan}",
+        "plan-beside": lambda made: (
+            f"/plans/{made.plan}?shape=hourglass&budgets=true&stability=true"
+        ),
+        "plan-train": lambda made: f"/plans/{made.plan}/train",
         "analysis": lambda made: f"/analyses/{made.analysis}",
         "analysis-spectrum": lambda made: f"/analyses/{made.analysis}?matrix={made.matrix}",
         "training-running": lambda made: f"/trainings/{made.training}",
         "training-succeeded": lambda made: f"/trainings/{made.trained}",
+        "comparison": lambda made: f"/comparisons/{made.comparison}",
         "history": lambda made: "/history",
         "history-empty": lambda made: "/history?status=cancelling",
+        "keys-off": lambda made: "/keys",
         "about": lambda made: "/about",
         "not-found": lambda made: "/jobs/pln_0",
     }
@@ -53,10 +60,11 @@ def making(stand: Stand) -> Iterator[Made]:
     matrix = stand.get(f"/v1/analyses/{plan['analysis_id']}/layers")["data"][0]["name"]
     failed = stand.plan(stand.damaged, 4)
     trained = stand.train(SHORT)
+    compared = stand.compare(SHORT)
     training = stand.train(LONG, 0)
     stand.until(training, lambda now: now["progress"]["done"])
     yield Made(
         stand, plan["id"], plan["analysis_id"], matrix, trained["id"], training["id"],
-        failed["id"], cancelled["id"],
+        compared["id"], failed["id"], cancelled["id"],
     )  # fmt: skip
     stand.cancel(training)

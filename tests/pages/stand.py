@@ -76,6 +76,12 @@ class Stand:
         plan = self.plan(self.llama, 5)
         return self.ask("trainings", wait, plan_id=plan["id"], dataset=DATA, settings=settings)
 
+    def compare(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A finished comparison of trainings of the tiny model."""
+        plans = {"alphas": self.plan(self.llama, 5)["id"]}
+        words = {"dataset": DATA, "settings": settings, "against": ["lora"], "seeds": [0, 1]}
+        return self.ask("comparisons", plans=plans, **words)
+
     def cancel(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job once it has stopped."""
         assert httpx2.post(f"{self.url}{job['links']['cancel']}", timeout=30).is_success

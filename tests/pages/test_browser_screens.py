@@ -21,7 +21,7 @@ pytestmark = [
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": PHONE}
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}
 GRAVE = ("serious", "critical")
-REFUSED = {"not-found": ("/jobs/pln_0",), "sign-in": ("/",)}
+REFUSED = {"not-found": ("/jobs/pln_0",), "sign-in": ("/",), "keys": ("/keys",)}
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,21 @@ def test_signing_in(chromium, guarded, size, scheme):
     look(chromium, guarded.url, "/", "sign-in", size, scheme)
 
 
-def look(chromium, url: str, place: str, name: str, size: str, scheme: str) -> None:
-    """Open it, take its picture, and judge it."""
+def test_keys(chromium, guarded, size, scheme):
+    look(chromium, guarded.url, "/keys", "keys", size, scheme, guarded.key)
+
+
+def look(
+    chromium, url: str, place: str, name: str, size: str, scheme: str, key: str | None = None
+) -> None:
+    """Open it, take its picture, and judge it; with a key after signing in."""
     shape = {"viewport": SIZES[size], "color_scheme": scheme}
     with opened(chromium, url, refused=REFUSED.get(name, ()), **shape) as page:
         page.goto(place)
+        if key:
+            page.get_by_label("API key").fill(key)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         drawn(page)
         keep(page, f"{name}-{size}-{scheme}")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.pages.browsing import drawn, opened
-from tests.pages.stand import LONG, SHORT, Stand
+from tests.pages.stand import DATA, LONG, SHORT, Stand
 
 pytestmark = pytest.mark.slow
 LOSSES = """echarts.getInstanceByDom(document.querySelector('.chart')).getOption()
@@ -12,9 +12,15 @@ LOSSES = """echarts.getInstanceByDom(document.querySelector('.chart')).getOption
 
 
 def start_training(page: Page, stand: Stand, settings: dict) -> None:
-    """Start a training of the tiny model, and go to its page."""
-    job = stand.train(settings, wait=0)
-    page.goto(f"/trainings/{job['id']}")
+    """From a plan of the tiny model by its form to the page of a training."""
+    page.goto(f"/plans/{stand.plan(stand.llama, 5)['id']}")
+    page.get_by_role("link", name="Train it").click()
+    page.get_by_label("Data to train on").select_option(DATA)
+    page.get_by_text("More settings").click()
+    lines = [f"{name}={value}" for name, value in settings.items()]
+    page.get_by_label("Other fields of the recipe").fill("\n".join(lines))
+    page.get_by_role("button", name="Start the training").click()
+    page.wait_for_url("**/trainings/trn_*")
 
 
 def losses(page: Page) -> list[list[float]]:
