@@ -78,7 +78,7 @@ def _band(series: Series, panel: Panel, colour: str) -> Option:
 
 
 def _errors(series: Series, panel: Panel, colour: str) -> Option:
-    """The interval is a line with caps; it is told with the point too."""
+    """The interval is a line with caps, for which the axis has room; it is told with the point too."""
     data = [
         {"value": list(row), **({"name": series.labels[place]} if series.labels else {})}
         for place, row in enumerate(zip(series.x, series.y, series.low, series.high, strict=True))
@@ -91,7 +91,7 @@ def _errors(series: Series, panel: Panel, colour: str) -> Option:
     return {
         "type": "scatter", "symbol": mark(series.colour), "symbolSize": 6, "data": data,
         "itemStyle": {"color": colour}, "dimensions": ["x", "y", "low", "high"],
-        "encode": {"x": 0, "y": 1, "tooltip": [1, 2, 3]},
+        "encode": {"x": 0, "y": [1, 2, 3], "tooltip": [1, 2, 3]},
         "markLine": {
             "silent": True, "symbol": ["rect", "rect"], "symbolSize": _CAP, "data": intervals,
             "lineStyle": {"type": "solid", "color": colour, "width": 1.2},

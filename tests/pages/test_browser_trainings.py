@@ -10,6 +10,9 @@ pytestmark = pytest.mark.slow
 LOSSES = """echarts.getInstanceByDom(document.querySelector('.chart')).getOption()
     .series[0].data.map(one => one.value ?? one)"""
 
+EXTENT = """echarts.getInstanceByDom(document.querySelector('.chart')).getModel()
+    .getComponent('yAxis', 0).axis.scale.getExtent()"""
+
 
 def start_training(page: Page, stand: Stand, settings: dict) -> None:
     """From a plan of the tiny model by its form to the page of a training."""
@@ -61,3 +64,14 @@ def test_loss_arrives_while_it_trains_until_it_is_cancelled(chromium, stand):
         page.get_by_role("button", name="Cancel").click()
         page.wait_for_url("**/jobs/trn_*")
         expect(page.locator(".state")).to_have_text("cancelled")
+
+
+def test_intervals_of_a_comparison_are_within_their_axes(chromium, stand):
+    job = stand.compare(SHORT)
+    arms = [arm["loss"] for arm in job["result"]["comparison"]["arms"]]
+    with opened(chromium, stand.url) as page:
+        page.goto(f"/comparisons/{job['id']}")
+        drawn(page)
+        low, high = page.evaluate(EXTENT)
+    assert low <= min(each["low"] for each in arms)
+    assert high >= max(each["high"] for each in arms)
