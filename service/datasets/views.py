@@ -1,5 +1,6 @@
 """From a dataset's row, or a registered file, to its document."""
 
+from functools import lru_cache
 from typing import Any, get_args
 from urllib.parse import quote
 
@@ -7,7 +8,7 @@ from ledger.datasets import Dataset
 from ledger.registered import Registered
 from service.jobs.views import stamp
 from trainer.dataset.columns import NEEDED, fits, task_of
-from trainer.dataset.look import Format, look
+from trainer.dataset.look import Format, Look, look
 from trainer.errors import InvalidData
 
 PATH = "/v1/datasets"
@@ -39,7 +40,7 @@ def registered_view(found: Registered) -> dict[str, Any]:
     """The document of a registered one, whose first rows are looked at."""
     seen, error = None, None
     try:
-        seen = look(found.path, _format(found), found.name, whole=False)
+        seen = _look(found)
     except InvalidData as wrong:
         error = str(wrong)
     return {
@@ -60,5 +61,8 @@ def registered_view(found: Registered) -> dict[str, Any]:
     }
 
 
-def _format(found: Registered) -> Format:
-    return next(name for name in get_args(Format) if name == found.format)
+@lru_cache(maxsize=1000)
+def _look(found: Registered) -> Look:
+    """Kept for as long as the file stays as it is. Raises InvalidData."""
+    kind = next(name for name in get_args(Format) if name == found.format)
+    return look(found.path, kind, found.name, whole=False)

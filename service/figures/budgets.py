@@ -1,5 +1,8 @@
 """The budget curve: what a plan's method gives every layer at other budgets."""
 
+from dataclasses import dataclass, field
+from functools import lru_cache
+
 from allocator.budget import MAX_EXPERTS
 from allocator.curve import budget_curve
 from allocator.methods import method_named
@@ -10,8 +13,8 @@ from service.figures.experts import means_of, named
 from service.figures.figure import Axis, Figure, Heat, Panel, Series
 from service.figures.places import depth
 
-FEWEST, MOST, MOST_COUNTS = 8, 48, 2000
-"""Budgets in one curve: as many as a service answers at once, since shares are exact decimals."""
+FEWEST, MOST, MOST_COUNTS = 4, 48, 1000
+"""Budgets in one curve: shares are exact decimals, which take a millisecond for a few counts."""
 
 _KEPT = ("rounding", "min_experts", "max_experts", "modules", "per_module", "stack")
 
@@ -28,14 +31,10 @@ def budgets(plan: Plan) -> Figure:
         raise NothingToDraw(
             f"a plan by {plan.method} has no budget curve; make one by alphalora, mola or uniform"
         )
-    words = {name: plan.parameters[name] for name in _KEPT if name in plan.parameters}
-    own = {name: plan.parameters[name] for name in method.parameters.model_fields}
     columns = _columns(plan)
-    curve = budget_curve(
-        _subject(plan, method.needs_values), columns, method=plan.method, **words, **own
-    )
+    curve = _curve(_Divided(plan.digest, tuple(layer.alpha for layer in plan.layers), plan))
     axis, _ = depth((layer.stack, layer.layer) for layer in plan.layers)
-    rows = [means_of(plan, counts) for counts in curve.counts]
+    rows = [means_of(plan, counts) for counts in curve]
     cells = [(x, y, value) for x, row in enumerate(rows) for y, value in enumerate(row)]
     heat = Series(
         name="experts", kind="heat", x=tuple(float(x) for x, *_ in cells),
@@ -66,6 +65,26 @@ def budgets(plan: Plan) -> Figure:
             else ()
         ),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Divided:
+    """A plan, by what its curve follows from."""
+
+    digest: str
+    alphas: tuple[float | None, ...]
+    plan: Plan = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _curve(asked: _Divided) -> tuple[tuple[int, ...], ...]:
+    """Counts at every budget; kept, since a page asks for its table and then for its chart."""
+    plan = asked.plan
+    method = method_named(plan.method)
+    words = {name: plan.parameters[name] for name in _KEPT if name in plan.parameters}
+    own = {name: plan.parameters[name] for name in method.parameters.model_fields}
+    subject = _subject(plan, method.needs_values)
+    return budget_curve(subject, _columns(plan), method=plan.method, **words, **own).counts
 
 
 def _columns(plan: Plan) -> list[int]:

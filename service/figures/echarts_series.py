@@ -78,7 +78,7 @@ def _band(series: Series, panel: Panel, colour: str) -> Option:
 
 
 def _errors(series: Series, panel: Panel, colour: str) -> Option:
-    """The interval is a line with caps, for which the axis has room; it is told with the point too."""
+    """The interval is a line with caps, which the axis has room for; the point tells it too."""
     data = [
         {"value": list(row), **({"name": series.labels[place]} if series.labels else {})}
         for place, row in enumerate(zip(series.x, series.y, series.low, series.high, strict=True))

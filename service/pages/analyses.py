@@ -12,11 +12,13 @@ from service.context import Reader, TheLedger
 from service.figures.alphas import alphas
 from service.figures.errors import FigureError
 from service.figures.esd import esd
+from service.figures.figure import Figure
 from service.jobs.endpoints import JobId
 from service.pages.figures import ShownFigure
 from service.pages.finding import has_succeeded
 from service.pages.route import PageRoute
 from service.pages.series import Others, candidates, series
+from service.pages.shown import Attempt, attempt
 from service.pages.templating import page
 
 MOST_ROWS = 250
@@ -38,21 +40,23 @@ def show(
     if not has_succeeded(ledger, caller, "analysis", job_id):
         return RedirectResponse(f"/jobs/{job_id}", 303)
     analysis = finished_analysis(ledger, caller, job_id)
-    density = _density(ledger, job_id, analysis, matrix, mp) if matrix else None
-    words: dict[str, Any] = {"density": density, "matrix": matrix, "mp": mp}
-    if request.headers.get("hx-target") == "esd":
-        return page(request, "part_esd.html", **words)
-    words |= {
-        "candidates": candidates(ledger, caller, job_id),
-        "chosen": others,
+    asked: dict[str, Any] = {"chosen": others, "matrix": matrix, "mp": mp}
+    target = request.headers.get("hx-target")
+    if target != "series":
+        asked["density"] = _density(ledger, job_id, analysis, matrix, mp) if matrix else None
+    if target == "esd":
+        return page(request, "part_esd.html", **asked)
+    asked |= {
+        "candidates": candidates(ledger, caller, job_id, others),
         "series": series(ledger, caller, job_id, others),
     }
-    if request.headers.get("hx-target") == "series":
-        return page(request, "part_series.html", **words)
+    if target == "series":
+        return page(request, "part_series.html", **asked)
+    kept = [("with", each) for each in others] + ([("mp", "true")] if mp else [])
     return page(
-        request, "analysis.html", job_id=job_id, analysis=analysis,
+        request, "analysis.html", job_id=job_id, analysis=analysis, kept=kept,
         estimator=analysis.settings.estimator, alphas=_alphas(job_id, analysis), start=start,
-        rows=analysis.matrices[start : start + MOST_ROWS], most=MOST_ROWS, **words,
+        rows=analysis.matrices[start : start + MOST_ROWS], most=MOST_ROWS, **asked,
     )  # fmt: skip
 
 
@@ -64,9 +68,10 @@ def _alphas(job_id: str, analysis: Analysis) -> ShownFigure | None:
         return None
 
 
-def _density(ledger: Ledger, job_id: str, analysis: Analysis, name: str, law: bool) -> ShownFigure:
-    chosen = matrix_named(analysis, job_id, name)
-    spectrum = spectrum_of(ledger, job_id, chosen)
-    figure = esd(analysis, chosen, spectrum, marchenko_pastur=law)
+def _density(ledger: Ledger, job_id: str, analysis: Analysis, name: str, law: bool) -> Attempt:
+    def draw() -> Figure:
+        chosen = matrix_named(analysis, job_id, name)
+        return esd(analysis, chosen, spectrum_of(ledger, job_id, chosen), marchenko_pastur=law)
+
     words = {"matrix": name} | ({"mp": "true"} if law else {})
-    return ShownFigure.of("analysis", job_id, figure, **words)
+    return attempt("analysis", job_id, draw, **words)

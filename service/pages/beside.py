@@ -16,6 +16,7 @@ from service.context import Caller
 from service.figures.experts import experts
 from service.figures.of_plans import MOST_SHAPES, plan_figure
 from service.jobs.views import stamp
+from service.pages.options import text_of
 from service.pages.shown import Attempt, attempt
 
 MOST_PLANS = 50
@@ -78,11 +79,11 @@ def candidates(connection: Connection, caller: Caller, job: Job, asked: Beside) 
 
 def _candidate(job: Job) -> Candidate:
     words = job["request"]["words"]
-    budget = words.get("expert_budget")
+    budget, kind = words.get("expert_budget"), words.get("budget_kind", "experts")
     return Candidate(
         job["id"],
         str(words.get("method", "")),
-        "" if budget is None else f"{budget:g}",
+        "" if budget is None else f"{text_of(budget)}{'' if kind == 'experts' else f' ({kind})'}",
         stamp(job["created_at"]),
     )
 

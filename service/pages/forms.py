@@ -44,7 +44,7 @@ def parameters_of(fields: Fields) -> dict[str, Any]:
 
 def listed(text: str) -> list[str]:
     """Words with commas or spaces between; a comma before a digit is part of a word."""
-    return [part for part in re.split(r",(?=\D)|\s+", text) if part]
+    return [part for part in re.split(r",(?=\D|$)|\s+", text) if part]
 
 
 def request_of(body: type[Body], words: Mapping[str, Any]) -> Body:

@@ -43,8 +43,13 @@ def preset_words() -> dict[str, str]:
 
 def settings_of(fields: Mapping[str, str]) -> dict[str, Any]:
     """The settings that a form holds, as a request has them. Raises Problem."""
-    own = {name: _value(fields[name]) for name in SETTINGS if name in fields}
-    return own | dict(_line(line) for line in fields.get(MORE, "").splitlines() if line.strip())
+    found = {name: _value(fields[name]) for name in SETTINGS if name in fields}
+    for line in filter(str.strip, fields.get(MORE, "").splitlines()):
+        name, value = _line(line)
+        if name in found:
+            raise Problem("invalid_request", f"{name[:100]} is given twice; leave one out")
+        found[name] = value
+    return found
 
 
 def _setting(name: str) -> Setting:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from analyzer.version import tailora_version
 from service.context import key_text
 from service.jobs.views import PATHS
-from service.pages.options import changed, option_field
+from service.pages.options import changed, option_field, text_of
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -91,6 +91,7 @@ def _environment() -> Environment:
         "changed": changed,
         "sentence": _sentence,
         "measure": _measure,
+        "plain": text_of,
     }
     made.globals |= {"version": tailora_version(), "paths": PATHS, "option_field": option_field}
     return made

@@ -115,5 +115,6 @@ def _form(
         request, "train.html", status=status, job=found.envelope, plan=plan, problem=problem,
         values=values, offers=offers_to(ledger, caller), presets=preset_words(),
         usual=preset_of(plan), settings=settings(), missing=missing,
-        place=f"/plans/{job_id}", base=str(request.base_url).rstrip("/"),
+        place=f"/plans/{job_id}", comparing=request.url.path.endswith("/compare"),
+        base=str(request.base_url).rstrip("/"),
     )  # fmt: skip

@@ -46,9 +46,9 @@
 
   function pick(address, name) {
     if (!name || !name.includes(".")) return; // lines and bands are no matrices
-    const matrix = name.split(": ")[0];
-    const law = document.querySelector("#mp")?.checked ? "&mp=true" : "";
-    const place = `${address}?matrix=${encodeURIComponent(matrix)}${law}`;
+    const asked = new URLSearchParams(location.search); // with all else that is shown
+    asked.set("matrix", name.split(": ")[0]);
+    const place = `${address}?${asked}`;
     htmx.ajax("GET", place, { target: "#esd", swap: "innerHTML" }).then(() => {
       history.replaceState(null, "", `${place}#esd`);
       document.getElementById("esd").scrollIntoView({ block: "start" });
@@ -72,6 +72,8 @@
   async function upload(form) {
     const file = form.querySelector("input").files[0];
     const said = form.querySelector("[role=status]");
+    const button = form.querySelector("button");
+    button.disabled = true; // a second click would send it twice
     said.textContent = "Uploading …";
     try {
       const answer = await fetch(`${form.dataset.upload}?name=${encodeURIComponent(file.name)}`, {
@@ -86,6 +88,8 @@
       said.textContent = `${found.name} is there, and chosen to train on.`;
     } catch (error) {
       said.textContent = `It was not taken: ${error.message}`;
+    } finally {
+      button.disabled = false;
     }
   }
 
@@ -105,6 +109,21 @@
   document.addEventListener("htmx:afterSwap", () => {
     for (const id of open) document.getElementById(id)?.parentElement.setAttribute("open", "");
   });
+  function tell(event) {
+    const code = event.detail.xhr?.status;
+    if (code === 401) location.reload();
+    const said = document.getElementById("failed");
+    said.hidden = false;
+    said.textContent = code
+      ? `The service answered with an error (${code}). Load the page again to see what is wrong.`
+      : "The service does not answer. What is shown may be old; load the page again.";
+  }
+  for (const wrong of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(wrong, tell);
+  }
+  document.addEventListener("htmx:afterOnLoad", (event) => { // answers again, or as it should
+    if (event.detail.successful) document.getElementById("failed").hidden = true;
+  });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-methods]")) showOptions(event.target);
   });
@@ -113,15 +132,22 @@
     if (!button) return;
     const text = document.getElementById(button.dataset.copy);
     text.select();
-    await navigator.clipboard?.writeText(text.value);
-    button.textContent = "Copied";
+    try {
+      await navigator.clipboard.writeText(text.value);
+      button.textContent = "Copied";
+    } catch { // over plain http browsers have no clipboard
+      button.textContent = "Selected: press Ctrl+C";
+    }
   });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-upload]")) return;
     event.preventDefault();
     upload(event.target);
   });
-  addEventListener("resize", () => charts.forEach((chart) => chart.resize()));
+  addEventListener("resize", () => charts.forEach((chart, box) => {
+    const crossed = (box.clientWidth <= NARROW) !== (chart.getWidth() <= NARROW);
+    if (crossed) draw(box); else chart.resize();
+  }));
   dark.addEventListener("change", () => charts.forEach((chart, box) => draw(box)));
   htmx.onLoad(prepare);
 })();
