@@ -6,7 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.pages.conftest import Browser
 from tests.pages.test_screens import counts
+from tests.service.api.keys import REACHED, new_key
 from tests.worker.pump import pump
 
 
@@ -91,6 +93,43 @@ def test_other_checkpoints_are_those_that_were_measured_the_same_way(browser):
     offered = re.findall(r'name="with" value="(ana_[^"]+)"', shown)
     assert offered == [same]
     assert other in browser.get("/history?kind=analysis").text
+
+
+def test_checkpoints_stand_in_the_order_in_which_they_were_made(browser):
+    asked = [browser.api.http.post("/v1/analyses", json={"model": browser.api.model})
+             for _ in range(2)]  # fmt: skip
+    first, later = (sent.json()["id"] for sent in asked)
+    pump(browser.api.ledger)
+    for own, other in ((first, later), (later, first)):
+        shown = browser.get(f"/analyses/{own}", params={"with": other}).text
+        assert figures(shown)["checkpoints"]["with"] == [later]
+        assert f"/v1/analyses/{first}/figures/checkpoints?" in shown
+
+
+def test_parts_of_an_analysis_keep_what_is_in_the_others(browser):
+    analysis_id = analysis_of(browser, browser.planned())
+    place = f"/analyses/{analysis_id}"
+    matrix = browser.api.http.get(f"/v1{place}/layers").json()["data"][0]["name"]
+    shown = browser.get(place, params={"matrix": matrix, "mp": "true", "with": analysis_id}).text
+    spectrum, series = re.findall(r'<form method="get".*?</form>', shown, re.DOTALL)
+    assert f'<input type="hidden" name="with" value="{analysis_id}">' in spectrum
+    assert f'<input type="hidden" name="matrix" value="{matrix}">' in series
+    assert '<input type="hidden" name="mp" value="true">' in series
+    links = [parse_qs(urlsplit(html.unescape(link)).query)
+             for link in re.findall(r'<td><a href="([^"]+)#esd"', shown)]  # fmt: skip
+    assert all((link["with"], link["mp"]) == ([analysis_id], ["true"]) for link in links)
+
+
+def test_what_is_of_others_stands_beside_nothing(make_api):
+    browser = Browser(make_api(**REACHED))
+    keys = [new_key(browser.api, name, name, "write")["Authorization"][7:] for name in ("a", "b")]
+    browser.post("/sign-in", key=keys[0])
+    of_another = browser.planned()
+    browser.post("/sign-in", key=keys[1])
+    own = browser.planned()
+    shown = browser.get(f"/plans/{own}", params={"with": of_another}).text
+    assert set(figures(shown)) == {"experts"}
+    assert "<code>not_found</code>" in shown
 
 
 def test_a_long_table_comes_in_parts(browser, monkeypatch):

@@ -119,3 +119,19 @@ def _tab_to(page, name: str) -> None:
             assert outline != "none"
             return
     pytest.fail(f"Tab never leads to {name}")
+
+
+def test_a_service_that_does_not_answer_is_told(chromium, stand):
+    place, refused = f"/plans/{stand.plan(stand.minilm, 30)['id']}", []
+    with opened(chromium, stand.url, refused=refused) as page:
+        page.goto(place)
+        page.route("**/again*", lambda route: route.abort())
+        page.get_by_label(BUDGET).fill("31")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        page.unroute("**/again*")
+        page.get_by_label(BUDGET).fill("32")
+        page.keyboard.press("Tab")
+        expect(page.locator("#total")).to_have_text("32")
+        expect(page.locator("#failed")).to_be_hidden()
+        refused += [f"{place}/again", "/static/vendor/htmx-2.0.11.min.js"]

@@ -44,7 +44,9 @@ def test_every_page_has_a_strict_policy_and_stays_here(browser):
     job_id = browser.planned()
     analysis_id = browser.api.http.get(f"/v1/plans/{job_id}").json()["analysis_id"]
     places = ["/", "/history", "/about", "/sign-in", f"/jobs/{job_id}", f"/plans/{job_id}",
-              f"/analyses/{analysis_id}", "/jobs/pln_0"]  # fmt: skip
+              f"/analyses/{analysis_id}", "/jobs/pln_0", "/keys", f"/plans/{job_id}/train",
+              f"/plans/{job_id}/compare", f"/plans/{job_id}?budgets=true&shape=triangle",
+              f"/analyses/{analysis_id}?with={analysis_id}&matrix=none"]  # fmt: skip
     for place in places:
         found = browser.get(place)
         policy = found.headers["content-security-policy"]
