@@ -13,7 +13,6 @@ from allocator.errors import InvalidRequest, PlanMismatch
 from allocator.planner import plan
 from allocator.read import read_plan
 from allocator.subject import Layer, Subject
-from analyzer.api import analyze
 from analyzer.api import outline as outline_of
 from tests.families import save_family
 from tests.golden import llama2_block_means, released_allocations
@@ -51,11 +50,6 @@ def tau_b(one, other):
 def only(comparison):
     (difference,) = comparison.differences
     return difference
-
-
-@pytest.fixture(scope="module")
-def analysis(minilm, tmp_path_factory):
-    return analyze(minilm, cache=tmp_path_factory.mktemp("cache"))
 
 
 def test_published_list_against_its_rerun():
