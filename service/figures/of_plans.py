@@ -65,7 +65,12 @@ def plan_figure(
         return budgets(plan)
     if other is None:
         raise NothingToDraw("two plans are needed; name the other one as `with=pln_…`")
-    return plans(plan, _plan(ledger, caller, other), (job_id[:12], other[:12]))
+    return plans(plan, _plan(ledger, caller, other), (_short(job_id), _short(other)))
+
+
+def _short(job_id: str) -> str:
+    """By its end: ids of one minute begin alike."""
+    return f"…{job_id[-8:]}"
 
 
 def _plan(ledger: Ledger, caller: Caller, job_id: str) -> Plan:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 
 import httpx2
 import pytest
@@ -18,7 +17,6 @@ from tests.service.cli_service import serving
 from tests.service.figures.documents import metrics_lines
 from tests.service.figures.test_renderers import same, told
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
 pytestmark = pytest.mark.slow
 PATIENCE = 60_000
 """Milliseconds, for a busy machine."""
@@ -56,23 +54,18 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no browser: apt-get install chromium")
+def served(chromium, tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
     write_sharded(folder / "models" / "small", layers=6, width=64, fall=0.3)
     model = str(folder / "models" / "small")
     with (
         serving(folder, "--models", folder / "models") as running,
-        playwright_api.sync_playwright() as playwright,
         httpx2.Client(base_url=running.url, timeout=90) as http,
     ):
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(base_url=running.url)
+        page = chromium.new_page(base_url=running.url)
         page.set_default_timeout(PATIENCE)
         yield Served(http, page, model, training_in(running.data, model))
-        browser.close()
+        page.close()
 
 
 def training_in(data, model: str) -> str:
