@@ -10,15 +10,13 @@ from ledger.access import Ledger
 from service.analyses.layers import finished_analysis, matrix_named, spectrum_of
 from service.context import Reader, TheLedger
 from service.figures.alphas import alphas
-from service.figures.errors import FigureError
 from service.figures.esd import esd
 from service.figures.figure import Figure
 from service.jobs.endpoints import JobId
-from service.pages.figures import ShownFigure
 from service.pages.finding import has_succeeded
 from service.pages.route import PageRoute
 from service.pages.series import Others, candidates, series
-from service.pages.shown import Attempt, attempt
+from service.pages.shown import Attempt, attempt, drawn
 from service.pages.templating import page
 
 MOST_ROWS = 250
@@ -55,17 +53,10 @@ def show(
     kept = [("with", each) for each in others] + ([("mp", "true")] if mp else [])
     return page(
         request, "analysis.html", job_id=job_id, analysis=analysis, kept=kept,
-        estimator=analysis.settings.estimator, alphas=_alphas(job_id, analysis), start=start,
+        estimator=analysis.settings.estimator, start=start,
+        alphas=drawn("analysis", job_id, lambda: alphas(analysis)),
         rows=analysis.matrices[start : start + MOST_ROWS], most=MOST_ROWS, **asked,
     )  # fmt: skip
-
-
-def _alphas(job_id: str, analysis: Analysis) -> ShownFigure | None:
-    """None where no matrix lies in a layer: the table says all there is."""
-    try:
-        return ShownFigure.of("analysis", job_id, alphas(analysis))
-    except FigureError:
-        return None
 
 
 def _density(ledger: Ledger, job_id: str, analysis: Analysis, name: str, law: bool) -> Attempt:

@@ -5,15 +5,13 @@ from fastapi import APIRouter, Request, Response
 from service.comparisons.schemas import ComparisonResult
 from service.context import Reader, TheLedger
 from service.figures.comparison import comparison
-from service.figures.errors import FigureError
 from service.jobs.endpoints import JobId
 from service.jobs.views import document_text, view
 from service.pages.failing import told_of
-from service.pages.figures import ShownFigure
 from service.pages.presence import missing_worker
 from service.pages.route import PageRoute
+from service.pages.shown import drawn
 from service.pages.templating import page
-from trainer.compare.results import Compared
 from trainer.compare.table import columns_of, rows_of, title_of
 
 router = APIRouter(prefix="/comparisons", route_class=PageRoute, include_in_schema=False)
@@ -39,13 +37,5 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
         columns=columns_of(compared) if compared else (),
         rows=rows_of(compared) if compared else (),
         caption=title_of(compared) if compared else "",
-        arms=compared and _drawn(job_id, compared),
+        arms=compared and drawn("comparison", job_id, lambda: comparison(compared)),
     )
-
-
-def _drawn(job_id: str, compared: Compared) -> ShownFigure | None:
-    """None where no run has finished: the table says why."""
-    try:
-        return ShownFigure.of("comparison", job_id, comparison(compared))
-    except FigureError:
-        return None

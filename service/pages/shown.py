@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from service.figures.errors import FigureError
 from service.figures.figure import Figure
 from service.pages.failing import told
 from service.pages.figures import ShownFigure
@@ -15,6 +16,14 @@ class Attempt:
 
     figure: ShownFigure | None = None
     problem: dict[str, str] | None = None
+
+
+def drawn(kind: str, job_id: str, draw: Callable[[], Figure]) -> ShownFigure | None:
+    """A figure that says nothing where it is missing, such as before a training's first step."""
+    try:
+        return ShownFigure.of(kind, job_id, draw())
+    except FigureError:
+        return None
 
 
 def attempt(

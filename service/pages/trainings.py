@@ -5,10 +5,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from ledger.access import Ledger
 from ledger.runs import list_checkpoints, list_files
-from service.context import Caller, Reader, TheLedger
-from service.figures.errors import FigureError
+from service.context import Reader, TheLedger
 from service.figures.of_trainings import training_figure
 from service.jobs.endpoints import JobId
 from service.jobs.views import PATHS, document_text, stamp, view
@@ -16,6 +14,7 @@ from service.pages.failing import told_of
 from service.pages.figures import ShownFigure
 from service.pages.presence import missing_worker
 from service.pages.route import PageRoute
+from service.pages.shown import drawn
 from service.pages.templating import page
 from service.trainings.files import FOLDER
 
@@ -32,6 +31,10 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
         text = document_text(ledger, connection, found)
         missing = missing_worker(connection, "training", ledger.settings.presence)
     job = found.envelope
+
+    def figure(name: str) -> ShownFigure | None:
+        return drawn("training", job_id, lambda: training_figure(ledger, caller, job_id, name))
+
     return page(
         request,
         "training.html",
@@ -39,20 +42,12 @@ def show(job_id: JobId, request: Request, ledger: TheLedger, caller: Reader) -> 
         ended=found.ended,
         error=job["error"] and told_of(job["error"]["code"], job["error"]["detail"]),
         missing=missing,
-        loss=_shown(ledger, caller, job_id, "training"),
-        load=_shown(ledger, caller, job_id, "load"),
+        loss=figure("training"),
+        load=figure("load"),
         checkpoints=[{**row, "created_at": stamp(row["created_at"])} for row in checkpoints],
         files=_files(job_id, files),
         result=json.loads(text) if text else None,
     )
-
-
-def _shown(ledger: Ledger, caller: Caller, job_id: str, name: str) -> ShownFigure | None:
-    """None where there is nothing to draw, such as before the first step."""
-    try:
-        return ShownFigure.of("training", job_id, training_figure(ledger, caller, job_id, name))
-    except FigureError:
-        return None
 
 
 def _files(job_id: str, rows: Any) -> list[dict[str, Any]]:
